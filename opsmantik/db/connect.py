@@ -1,0 +1,137 @@
+"""The only way to a connection.
+
+Leaves: transactions in which row security knows who asks. A person's transaction sees the sites that
+``enter_user`` resolved; a site's transaction sees that one site; a plain one sees no tenant's row at all.
+Settings are local to the transaction, so a pooled connection never carries one asker's view to the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from opsmantik.errors import DatabaseUnavailable, UnsafeRole
+
+# A caller that waits longer than this for a free connection is better told to come back.
+ACQUIRE_SECONDS = 2.0
+
+# What a lost, starting or stopping server looks like from here: nothing was stored, or a retry will find out.
+UNREACHABLE = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+
+
+class Person(msgspec.Struct, frozen=True):
+    """Whose transaction it is: the sites they may see, and whether they run the platform."""
+
+    user_id: UUID
+    sites: tuple[UUID, ...]
+    is_admin: bool
+
+
+class Database:
+    """A pool of connections as the application's role."""
+
+    def __init__(
+        self, dsn: str, *, min_size: int = 1, max_size: int = 10, statement_seconds: float = 15
+    ) -> None:
+        self.dsn = dsn
+        self._sizes = min_size, max_size
+        self._statement_seconds = statement_seconds
+        self._pool: Any = None
+
+    async def open(self) -> None:
+        """Connect, and refuse to serve as a role that row security does not bind."""
+        try:
+            self._pool = await asyncpg.create_pool(
+                self.dsn,
+                min_size=self._sizes[0],
+                max_size=self._sizes[1],
+                init=prepare_connection,
+                server_settings={
+                    "application_name": "opsmantik",
+                    "statement_timeout": str(int(self._statement_seconds * 1000)),
+                    "idle_in_transaction_session_timeout": "30000",
+                    "jit": "off",
+                },
+            )
+            async with self._pool.acquire() as connection:
+                await refuse_unsafe_role(connection)
+        except UNREACHABLE as lost:
+            raise DatabaseUnavailable from lost
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        """A connection without any setting: it sees no tenant's row; for the owner's functions."""
+        if self._pool is None:
+            raise DatabaseUnavailable
+        try:
+            async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+                yield connection
+        except UNREACHABLE as lost:
+            if isinstance(lost, ValueError):  # asyncpg files a wrong argument under InterfaceError
+                raise
+            raise DatabaseUnavailable from lost
+
+    @asynccontextmanager
+    async def as_person(self, user_id: UUID, *, write: bool = False) -> AsyncIterator[tuple[Any, Person]]:
+        """A transaction for a signed-in person; read-only unless it must write."""
+        async with self.connection() as connection, connection.transaction(readonly=not write):
+            row = await connection.fetchrow("SELECT sites, is_admin FROM enter_user($1)", user_id)
+            yield connection, Person(user_id, tuple(row["sites"]), row["is_admin"])
+
+    @asynccontextmanager
+    async def as_sites(self, sites: Sequence[UUID], *, write: bool = False) -> AsyncIterator[Any]:
+        """A transaction that sees the named sites; for doors that have established them otherwise."""
+        async with self.connection() as connection, connection.transaction(readonly=not write):
+            # SET takes no parameters; a UUID's text has no quote in it.
+            names = ",".join(str(UUID(str(site))) for site in sites)
+            await connection.execute(f"SET LOCAL app.sites = '{{{names}}}'")
+            yield connection
+
+
+async def prepare_connection(connection: Any) -> None:
+    """jsonb travels as bytes that msgspec wrote or will read: no second parse in the driver."""
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_jsonb_out, decoder=_jsonb_in, format="binary"
+    )
+
+
+def _jsonb_out(value: Any) -> bytes:
+    return b"\x01" + (value if type(value) is bytes else msgspec.json.encode(value))
+
+
+def _jsonb_in(data: bytes) -> Any:
+    return msgspec.json.decode(data[1:])
+
+
+async def refuse_unsafe_role(connection: Any) -> None:
+    """Stop before the first request if this role could read past row security.
+
+    Raises :class:`~opsmantik.errors.UnsafeRole` for a superuser, a role with BYPASSRLS, or one that owns a table.
+    """
+    role = await connection.fetchrow(
+        "SELECT rolname, rolsuper OR rolbypassrls AS bypasses,"
+        " EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid AND c.relkind IN ('r', 'p', 'v', 'm')) AS owns"
+        " FROM pg_roles r WHERE rolname = current_user"
+    )
+    if role["bypasses"] or role["owns"]:
+        raise UnsafeRole(role=role["rolname"])

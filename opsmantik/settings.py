@@ -1,0 +1,224 @@
+"""Every environment variable, typed, in one place.
+
+Enters: the environment. Leaves: one frozen :class:`Settings`; what cannot be used is refused by the name of
+its variable (:class:`~opsmantik.errors.SettingsError`). A variable is its field in capitals after
+``OPSMANTIK_``, except ``DATABASE_URL``, which keeps the name that every host gives it. Empty is not set.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import ipaddress
+import os
+import secrets
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from opsmantik.errors import SettingsError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+GeoHeaders = Literal["none", "cloudflare", "vercel"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+# A key that can be guessed gives away the application's database password and every signed link.
+SHORTEST_SECRET = 32
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How this installation is set up. Each field's docstring is its line in the documentation."""
+
+    home: Path = Path(".opsmantik")
+    """Directory for everything that OpsMantik keeps on disk."""
+
+    database_url: str | None = None
+    """PostgreSQL 15 or newer to use, as the owner of the schema: postgresql://owner:password@host/database.
+    Not set: a server of our own, kept in the home directory."""
+
+    app_database_url: str | None = None
+    """The same database as the role opsmantik_app. Not set: DATABASE_URL with that role and its derived
+    password. Needed behind poolers that change user names."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 for every network card."""
+
+    port: Annotated[int, Meta(ge=1, le=65535)] = 8000
+    """TCP port to listen on."""
+
+    public_url: str | None = None
+    """Address under which browsers reach OpsMantik, as in https://leads.example.com.
+    Not set: made of host and port."""
+
+    secret_key: str | None = None
+    """At least 32 characters that nobody can guess; signs links and derives the database passwords.
+    Not set: generated once into secret.key in the home directory. Set it when machines share a database."""
+
+    trusted_proxies: tuple[Network, ...] = ()
+    """Networks (CIDR, separated by commas) of the proxies in front; only their forwarding and place headers
+    are believed. Not set: nobody's are."""
+
+    geo_headers: GeoHeaders = "none"
+    """Whose place headers a trusted proxy sends: none, cloudflare or vercel."""
+
+    geoip_database: Path | None = None
+    """City database in MaxMind's format (.mmdb), read when no header tells the place."""
+
+    log_level: LogLevel = "info"
+    """Least important message that is still logged: debug, info, warning or error."""
+
+    batch_window_ms: Annotated[float, Meta(ge=0, le=1000)] = 3
+    """Milliseconds for which events are gathered into one transaction."""
+
+    batch_max: Annotated[int, Meta(ge=1, le=5000)] = 500
+    """Most events in one transaction."""
+
+    rate_limit_per_minute: Annotated[int, Meta(ge=0)] = 2000
+    """Requests a minute that one client may send for one site; 0 switches the limit off."""
+
+    rate_limit_burst: Annotated[int, Meta(ge=1)] = 500
+    """Requests that a client may send at once before that rate binds it."""
+
+    @property
+    def base_url(self) -> str:
+        """Where browsers reach this installation, without a slash at the end."""
+        return self.public_url or self.local_url
+
+    @property
+    def local_url(self) -> str:
+        """Where programs on this machine reach it, whatever stands in front."""
+        everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared with, not bound to
+        host = everywhere.get(self.host) or (f"[{self.host}]" if ":" in self.host else self.host)
+        return f"http://{host}:{self.port}"
+
+    def __repr__(self) -> str:
+        """Without the fields that hold secrets, since settings end up in logs."""
+        hidden = {"secret_key", "database_url", "app_database_url"}
+        shown = {n: "***" if n in hidden and v else v for n, v in msgspec.structs.asdict(self).items()}
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+
+class Variable(msgspec.Struct, frozen=True):
+    """One environment variable, for documents and for checking them."""
+
+    name: str
+    field: str
+    default: object
+    description: str
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return "DATABASE_URL" if field == "database_url" else f"OPSMANTIK_{field.upper()}"
+
+
+def variables() -> list[Variable]:
+    """All of them, in the order of the struct."""
+    documented = {}
+    for field, doc in pairwise(ast.parse(inspect.getsource(Settings)).body[0].body):  # type: ignore[attr-defined]
+        match field, doc:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                documented[name] = inspect.cleandoc(text).replace("\n", " ")
+    defaults = msgspec.structs.asdict(Settings())
+    return [Variable(variable(f), f, defaults[f], documented.get(f, "")) for f in Settings.__struct_fields__]
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; the process's own environment if none is given.
+
+    Raises :class:`~opsmantik.errors.SettingsError` naming the first variable that cannot be used.
+    """
+    environ = os.environ if environ is None else environ
+    hints = get_type_hints(Settings, include_extras=True)
+    given: dict[str, Any] = {}
+    for field in Settings.__struct_fields__:
+        text = environ.get(variable(field), "").strip()
+        if not text:
+            continue
+        try:
+            read = _READ.get(field)
+            given[field] = read(text) if read else msgspec.convert(text, hints[field], strict=False)
+        except ValueError as wrong:  # msgspec.ValidationError is one
+            raise SettingsError(variable=variable(field), problem=str(wrong)) from None
+    given["home"] = Path(given.get("home", Path(".opsmantik"))).expanduser().absolute()
+    return Settings(**given)
+
+
+def secret(settings: Settings) -> str:
+    """The installation's secret key: OPSMANTIK_SECRET_KEY, or the one in ``secret.key``, made at first use.
+
+    The file has mode 0600 and appears whole or not at all, so two processes that start at once agree on it.
+    """
+    if settings.secret_key:
+        return settings.secret_key
+    return keep_secret(settings.home / "secret.key")
+
+
+def keep_secret(path: Path) -> str:
+    """The secret in this file (mode 0600); a new one of 256 bits if there is no file."""
+    if not path.exists():
+        private_directory(path.parent)
+        fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(fresh)  # fails if another process was faster: then its key is the key
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    return path.read_text().strip()
+
+
+def private_directory(path: Path) -> Path:
+    """Make this directory, and those above it that are missing, for their owner's eyes only (mode 0700)."""
+    for directory in (*reversed(path.parents), path):
+        directory.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _secret(text: str) -> str:
+    if len(text) < SHORTEST_SECRET:
+        raise ValueError(f"has {len(text)} characters, needs {SHORTEST_SECRET} or more")
+    return text
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _database(text: str) -> str:
+    if urlsplit(text).scheme not in ("postgresql", "postgres"):
+        raise ValueError("is not an address of the form postgresql://user:password@host:port/database")
+    return text
+
+
+def _address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("is not an address of the form https://leads.example.com")
+    return text.rstrip("/")
+
+
+_READ: dict[str, Any] = {
+    "home": _path,
+    "geoip_database": _path,
+    "database_url": _database,
+    "app_database_url": _database,
+    "public_url": _address,
+    "secret_key": _secret,
+    "trusted_proxies": _networks,
+    "log_level": lambda text: msgspec.convert(text.lower(), LogLevel),
+    "geo_headers": lambda text: msgspec.convert(text.lower(), GeoHeaders),
+}
