@@ -1,0 +1,289 @@
+"""What happens to an event between a door and the writer: the steps below, in this order.
+
+A step takes an event, fills in what it finds and returns it, or returns a :class:`~opsmantik.event.Drop` with
+its reason. Nothing here waits for anything: no database, no network, no clock but the time of arrival.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from opsmantik.attribution.click_ids import EMPTY, Campaign, clean_click_id, read_url
+from opsmantik.attribution.referrer import host_of
+from opsmantik.attribution.source import Evidence, attribute
+from opsmantik.attribution.targets import read_target, tap_channel
+from opsmantik.event import Drop, Event, Intent, Reason, order_key
+from opsmantik.ingest.bots import bot_name
+from opsmantik.sessions.device import read_user_agent
+
+# A tracker may hold back an event for as long as its outbox lives; older than this its clock is wrong.
+OLDEST_MS = 90 * 86_400_000
+# Between a tracker's send and our clock: less is the network, more is a wrong clock that we correct for.
+SKEW_MS = 5_000
+PULSES = frozenset({"heartbeat", "session_end"})
+DAY_MS = 86_400_000
+
+
+class World(msgspec.Struct, frozen=True):
+    """What steps may ask besides the event."""
+
+    look_up_place: Callable[[str], Any]
+
+
+Step = Callable[[Event, World], Event | Drop]
+
+
+def drop_unknown_site(event: Event, world: World) -> Event | Drop:
+    site = event.arrival.site
+    if site is None:
+        return Drop(Reason.UNKNOWN_SITE)
+    return Drop(Reason.SITE_DISABLED) if site.disabled else event
+
+
+def drop_refused_origin(event: Event, world: World) -> Event | Drop:
+    """A browser says where it posts from. Servers and proxies say nothing, and are bound by other means."""
+    arrival = event.arrival
+    if arrival.origin is None or arrival.origin in arrival.site.origins:  # type: ignore[union-attr]
+        return event
+    return Drop(Reason.ORIGIN_REFUSED, arrival.origin[:200])
+
+
+def drop_bot(event: Event, world: World) -> Event | Drop:
+    name = bot_name(event.arrival.user_agent)
+    return event if name is None else Drop(Reason.BOT, name)
+
+
+def drop_no_consent(event: Event, world: World) -> Event | Drop:
+    """Consent by the site's policy: ``implied`` lets all in but those who declined; ``required`` only those who
+    agreed; ``legacy`` is ``required`` for trackers that can ask, and lets the first generation's in.
+
+    A tap on a call link is the one thing that a visitor asks for by themselves: without consent it is counted,
+    stripped of all that could tell who they are.
+    """
+    allowed = event.consent[0] if event.consent is not None else None
+    mode = event.arrival.site.consent_mode  # type: ignore[union-attr]
+    if allowed or (allowed is None and mode == "implied"):
+        return event
+    if allowed is None and mode == "legacy" and event.arrival.first_generation:
+        return event
+    if tap_channel(event.action, event.label) is None:
+        return Drop(Reason.NO_CONSENT)
+    event.visitor = event.environment = event.click_ids = event.click_url = event.click_referrer = (
+        event.meta
+    ) = None
+    event.url = event.url.partition("?")[0].partition("#")[0]
+    event.referrer = None
+    event.session_text = str(event.id)
+    event.flags.append("no_consent")
+    return event
+
+
+def put_time(event: Event, world: World) -> Event | Drop:
+    """When it happened. The client's clock counts only as the distance between happening and sending."""
+    arrival = event.arrival
+    now = arrival.received_ms
+    moment = event.client_ms
+    if moment is None:
+        event.occurred_ms = now
+        return event
+    if arrival.sent_ms is not None:
+        skew = now - arrival.sent_ms
+        if not -SKEW_MS < skew < SKEW_MS:
+            moment += skew
+            event.flags.append("clock_corrected")
+    if moment > now:
+        if moment > now + SKEW_MS:
+            event.flags.append("clock_clamped")
+        moment = now
+    elif moment < now - OLDEST_MS:
+        event.flags.append("clock_replaced")
+        moment = now
+    event.occurred_ms = moment
+    return event
+
+
+def put_session(event: Event, world: World) -> Event | Drop:
+    """The session's id: the tracker's UUID, or one made from what the events of a visit have in common."""
+    text = event.session_text
+    if text:
+        try:
+            event.session_id = UUID(text)
+        except ValueError:
+            pass
+        else:
+            event.key = order_key(event.occurred_ms, event.id)
+            return event
+    site = event.arrival.site
+    common = (
+        text
+        or f"{event.visitor or event.arrival.ip}|{event.arrival.user_agent}|{event.occurred_ms // DAY_MS}"
+    )
+    digest = hashlib.blake2b(common.encode(), digest_size=16, key=site.id.bytes).digest()  # type: ignore[union-attr]
+    event.session_id = UUID(bytes=digest, version=4)
+    event.flags.append("session_made")
+    event.key = order_key(event.occurred_ms, event.id)
+    return event
+
+
+def put_device(event: Event, world: World) -> Event | Drop:
+    event.device = read_user_agent(event.arrival.user_agent)
+    return event
+
+
+def put_place(event: Event, world: World) -> Event | Drop:
+    """From the edge in front of us where it is trusted, else from the offline database; never from the client."""
+    arrival = event.arrival
+    if arrival.place is None and arrival.ip and "no_consent" not in event.flags:
+        arrival.place = world.look_up_place(arrival.ip)
+    event.place = arrival.place
+    return event
+
+
+def put_campaign(event: Event, world: World) -> Event | Drop:
+    """The campaign that this event speaks for: its own page's, else the one that the tracker remembers."""
+    here = read_url(event.url)
+    if here.has_campaign:
+        event.campaign = here
+        event.fresh_campaign = True
+        return event
+    remembered = read_url(event.click_url) if event.click_url else EMPTY
+    if event.click_ids is not None:
+        ids = {
+            name: value
+            for name, raw in zip(("gclid", "wbraid", "gbraid"), event.click_ids, strict=True)
+            if raw is not None and (value := clean_click_id(raw)) is not None
+        }
+        if ids:
+            remembered = msgspec.structs.replace(remembered, **ids)
+    event.campaign = remembered if remembered.has_campaign else here
+    return event
+
+
+def put_source(event: Event, world: World) -> Event | Drop:
+    campaign: Campaign = event.campaign
+    site = event.arrival.site
+    event.referrer_host = host_of(event.referrer) if event.referrer else None
+    host = event.referrer_host
+    if not event.fresh_campaign and campaign is not EMPTY and event.click_referrer:
+        host = host_of(event.click_referrer)
+    own = site.domain  # type: ignore[union-attr]
+    found = attribute(Evidence(campaign, host, own))
+    event.origin_source = found
+    if not found.paid and event.visitor:
+        assisted = attribute(Evidence(campaign, host, own, earlier_ad_click=True))
+        if assisted.rule != found.rule:
+            event.assisted_source = assisted
+    return event
+
+
+def put_intent(event: Event, world: World) -> Event | Drop:
+    """A lead, when somebody tapped a number or a chat, or sent a form."""
+    channel = tap_channel(event.action, event.label)
+    if channel is None:
+        if event.action == "form_submit" and event.category == "conversion":
+            name = (event.label or "form")[:200]
+            event.intent = Intent("form", "form", f"form:{name}", None, event.stamp or str(event.id))
+            _put_click(event)
+        return event
+    target = read_target(event.label or "", event.arrival.site.region)  # type: ignore[union-attr]
+    if target is None or not target.lead:
+        event.flags.append(f"no_lead_{target.reason if target is not None and target.reason else 'target'}")
+        return event
+    value, number = target.value, target.number
+    if (
+        target.channel != channel
+        and "://" not in (event.label or "")
+        and not (event.label or "").startswith("tel:")
+    ):
+        # a bare number says nothing of the channel: there the action does
+        value = f"{'tel' if channel == 'phone' else 'wa'}:{value.partition(':')[2]}"
+    else:
+        channel = target.channel
+    event.intent = Intent(channel, "click", value, number, event.stamp or str(event.id))
+    _put_click(event)
+    return event
+
+
+def _put_click(event: Event) -> None:
+    click = event.campaign.click_id
+    if click is not None and event.intent is not None:
+        event.intent.click_id_kind, event.intent.click_id = click
+
+
+def put_pulse(event: Event, world: World) -> Event | Drop:
+    """Heartbeats and goodbyes are no events of their own: they move the session's clock and totals."""
+    event.is_pulse = event.action in PULSES and event.intent is None
+    return event
+
+
+PIPELINE: tuple[Step, ...] = (
+    drop_unknown_site,
+    drop_refused_origin,
+    drop_bot,
+    drop_no_consent,
+    put_time,
+    put_session,
+    put_device,
+    put_place,
+    put_campaign,
+    put_source,
+    put_intent,
+    put_pulse,
+)
+
+# Every so many events one is timed, step by step; timing all would cost as much as a step.
+TIMED_EVERY = 64
+
+
+class StepTime(NamedTuple):
+    """Seconds that a step took over the events that were timed."""
+
+    name: str
+    events: int
+    seconds: float
+
+
+class Pipeline:
+    """Runs the steps, counts and times them."""
+
+    def __init__(self, world: World, steps: tuple[Step, ...] = PIPELINE) -> None:
+        self._world = world
+        self._steps = steps
+        self._turn = 0
+        self._timed = 0
+        self._seconds = [0.0] * len(steps)
+
+    def run(self, event: Event) -> Event | Drop:
+        """The event with all that can be known of it, or why it goes no further."""
+        self._turn += 1
+        if self._turn % TIMED_EVERY == 0:
+            return self._run_timed(event)
+        world = self._world
+        for step in self._steps:
+            result = step(event, world)
+            if type(result) is Drop:
+                return result
+        return event
+
+    def _run_timed(self, event: Event) -> Event | Drop:
+        self._timed += 1
+        for place, step in enumerate(self._steps):
+            start = time.perf_counter()
+            result = step(event, self._world)
+            self._seconds[place] += time.perf_counter() - start
+            if type(result) is Drop:
+                return result
+        return event
+
+    def times(self) -> list[StepTime]:
+        """How long each step took, in the order of the steps."""
+        return [
+            StepTime(step.__name__, self._timed, seconds)
+            for step, seconds in zip(self._steps, self._seconds, strict=True)
+        ]

@@ -1,0 +1,289 @@
+"""Writes events: those of a few milliseconds, across requests, in one transaction. Commit, then answer.
+
+Enters: items (an event, a count, or a refused payload), a request's worth at a time. Leaves: one outcome an item,
+after the commit. A batch that the database refuses is halved until the one event that it cannot hold stands alone;
+that one is kept among the rejected events and its neighbours are stored. A database that cannot be reached means
+:class:`~opsmantik.errors.Unavailable` for everybody who waits, and nothing stored that was answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import structlog
+
+from opsmantik.db.connect import Database
+from opsmantik.errors import DatabaseUnavailable, Unavailable
+from opsmantik.event import Drop, Event, Reason, new_id
+from opsmantik.ingest.drafts import event_row, intent_row, session_draft
+from opsmantik.ingest.drops import KEPT
+from opsmantik.intents.score import SessionFacts, score
+from opsmantik.sessions.draft import SessionDraft, merge
+
+log = structlog.get_logger()
+
+INGEST = "SELECT duplicates, leads, pulses FROM ingest_batch($1, $2, $3, $4, $5)"
+SCORE = "SELECT score_leads($1)"
+BUSY = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+)
+TRIES = 3
+# More waiting than this and the newcomer is told to come back: memory stays bounded, and so does the wait.
+MOST_WAITING = 20_000
+# With more than one transaction under way a slow commit holds up nobody.
+CONNECTIONS = 2
+
+STORED = "stored"
+PULSE = "pulse"
+DUPLICATE = "duplicate"
+
+
+class Refusal(msgspec.Struct, gc=False):
+    """An event that was dropped on the way: counted, and kept if its reason says so."""
+
+    site_id: UUID | None
+    door: str
+    drop: Drop
+    payload: bytes
+    received_at: Any = None
+
+
+Item = Event | Refusal
+Notice = Callable[[UUID, int, bool], None]
+
+
+class Writer:
+    """Gathers items while the transactions before them are under way."""
+
+    def __init__(
+        self, database: Database, on_commit: Notice, *, window_ms: float = 2, batch_max: int = 500
+    ) -> None:
+        self._database = database
+        self._on_commit = on_commit
+        self._window = window_ms / 1000
+        self._batch_max = batch_max
+        self._waiting: list[tuple[Sequence[Item], asyncio.Future[list[str]]]] = []
+        self._waiting_items = 0
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closing = False
+
+    async def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._work()) for _ in range(CONNECTIONS)]
+
+    async def stop(self) -> None:
+        """Write what waits, then end."""
+        self._closing = True
+        self._wake.set()
+        await asyncio.gather(*self._tasks)
+
+    async def write(self, items: Sequence[Item]) -> list[str]:
+        """Store the items; one word an item: stored, pulse, duplicate, or the reason for which it is not.
+
+        Raises :class:`~opsmantik.errors.Unavailable` when nothing could be stored and a retry is welcome.
+        """
+        if self._closing or self._waiting_items > MOST_WAITING:
+            raise Unavailable
+        future: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((items, future))
+        self._waiting_items += len(items)
+        self._wake.set()
+        return await future
+
+    async def _work(self) -> None:
+        while True:
+            if not self._waiting:
+                if self._closing:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+                if self._window and not self._closing:
+                    await asyncio.sleep(self._window)
+                continue
+            taken = self._take()
+            try:
+                outcomes = await self._store([item for items, _ in taken for item in items])
+            except Unavailable as lost:
+                for _, future in taken:
+                    if not future.done():
+                        future.set_exception(Unavailable(retry_after=lost.retry_after))
+                continue
+            except Exception as error:
+                log.exception("ingest.write_failed", items=sum(len(items) for items, _ in taken))
+                for _, future in taken:
+                    if not future.done():
+                        future.set_exception(Unavailable())
+                if isinstance(error, asyncio.CancelledError):
+                    raise
+                continue
+            start = 0
+            for items, future in taken:
+                if not future.done():
+                    future.set_result(outcomes[start : start + len(items)])
+                start += len(items)
+
+    def _take(self) -> list[tuple[Sequence[Item], asyncio.Future[list[str]]]]:
+        """The oldest requests, up to a batch; a request is never torn apart."""
+        size = count = 0
+        for items, _ in self._waiting:
+            if count and size + len(items) > self._batch_max:
+                break
+            size += len(items)
+            count += 1
+        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._waiting_items -= size
+        return taken
+
+    async def _store(self, items: list[Item]) -> list[str]:
+        """The outcome of each item. Halves on an error that is the data's own."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                return await self._commit(items)
+            except BUSY as busy:
+                log.warning("ingest.retry", error=type(busy).__name__, attempt=attempt)
+                await asyncio.sleep(0.01 * attempt)
+            except DatabaseUnavailable:
+                # A lost connection does not tell whether the commit went through. Writing again is safe: what is
+                # there already is found to be a duplicate.
+                if attempt == TRIES:
+                    raise
+                await asyncio.sleep(0.05 * attempt)
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, OverflowError) as refused:
+                return await self._halve(items, refused)
+        raise Unavailable
+
+    async def _halve(self, items: list[Item], refused: Exception) -> list[str]:
+        if len(items) > 1:
+            middle = len(items) // 2
+            return await self._store(items[:middle]) + await self._store(items[middle:])
+        item = items[0]
+        detail = f"{getattr(refused, 'sqlstate', None) or type(refused).__name__}: {refused}"[:500]
+        log.error("ingest.unstorable", detail=detail)
+        if isinstance(item, Refusal):
+            return [item.drop.reason.value]
+        site = item.arrival.site
+        drop = Drop(Reason.UNSTORABLE, detail)
+        refusal = Refusal(
+            site.id if site is not None else None, item.arrival.door, drop, item.raw, item.arrival.received_at
+        )
+        await self._commit([refusal])
+        return [Reason.UNSTORABLE.value]
+
+    async def _commit(self, items: list[Item]) -> list[str]:
+        batch = Batch(items)
+        async with self._database.connection() as connection, connection.transaction():
+            row = await connection.fetchrow(
+                INGEST, batch.sessions, batch.events, batch.intents, batch.tallies, batch.rejected
+            )
+            if row["leads"]:
+                await connection.execute(SCORE, [_scored(lead) for lead in row["leads"]])
+        for place in row["duplicates"] or ():
+            batch.outcomes[batch.event_places[place - 1]] = DUPLICATE
+        for pulse in row["pulses"] or ():
+            self._on_commit(pulse["site_id"], pulse["sequence"], pulse["intents"])
+        return batch.outcomes
+
+
+class Batch:
+    """Items as the arguments of ``ingest_batch``: at most one draft a session, no event twice, all sorted."""
+
+    def __init__(self, items: list[Item]) -> None:
+        self.outcomes: list[str] = [STORED] * len(items)
+        self.rejected: list[tuple[Any, ...]] = []
+        self._drafts: dict[tuple[UUID, UUID], SessionDraft] = {}
+        self._events: dict[tuple[UUID, UUID], tuple[int, Event]] = {}
+        self._tally: dict[tuple[UUID | None, str, Any], int] = {}
+        for place, item in enumerate(items):
+            if type(item) is Refusal:
+                self._refuse(place, item)
+            else:
+                self._add(place, item)  # type: ignore[arg-type]
+        # One order for every writer, so that two of them never wait for each other in a circle.
+        names = sorted(self._drafts)
+        self.sessions = [self._drafts[name].row() for name in names]
+        places = {name: place for place, name in enumerate(names, 1)}
+        chosen = [self._events[name] for name in sorted(self._events)]
+        self.event_places = [place for place, _ in chosen]
+        self.events: list[tuple[Any, ...]] = []
+        self.intents: list[tuple[Any, ...]] = []
+        for _, event in chosen:
+            session_place = places[event.arrival.site.id, event.session_id]  # type: ignore[union-attr,index]
+            self.events.append(event_row(event, session_place))
+            if event.intent is not None:
+                self.intents.append(intent_row(event, event.intent, session_place))
+        self.tallies = [(site, outcome, n, at) for (site, outcome, at), n in self._tally.items()]
+
+    def _add(self, place: int, event: Event) -> None:
+        site = event.arrival.site
+        assert site is not None and event.session_id is not None
+        draft = session_draft(event)
+        outcome = PULSE if event.is_pulse else STORED
+        if not event.is_pulse:
+            name = (site.id, event.id)
+            if name in self._events or (event.earlier_id and (site.id, event.earlier_id) in self._events):
+                outcome = DUPLICATE
+            else:
+                self._events[name] = (place, event)
+                draft.counts = (
+                    1,
+                    1 if event.action == "view" else 0,
+                    1 if event.category == "conversion" else 0,
+                    1 if event.intent is not None else 0,
+                )
+        session = (site.id, event.session_id)
+        known = self._drafts.get(session)
+        self._drafts[session] = draft if known is None else merge(known, draft)
+        self.outcomes[place] = outcome
+        self._count(site.id, outcome, event.arrival.received_at)
+
+    def _refuse(self, place: int, item: Refusal) -> None:
+        reason = item.drop.reason
+        self.outcomes[place] = reason.value
+        self._count(item.site_id, reason.value, item.received_at)
+        if item.site_id is not None and reason in KEPT:
+            payload = item.payload[:262_144]
+            self.rejected.append(
+                (item.site_id, new_id(), item.door, reason.value, item.drop.detail, payload, item.received_at)
+            )
+
+    def _count(self, site_id: UUID | None, outcome: str, received_at: Any) -> None:
+        name = (
+            site_id,
+            outcome,
+            received_at.replace(minute=0, second=0, microsecond=0) if received_at else None,
+        )
+        self._tally[name] = self._tally.get(name, 0) + 1
+
+
+def _scored(lead: Any) -> tuple[Any, ...]:
+    """A value of the database type ``lead_score_draft`` from one of ``lead_facts``."""
+    result = score(
+        SessionFacts(
+            events=lead["events"],
+            views=lead["views"],
+            conversions=lead["conversions"],
+            taps=lead["taps"],
+            duration_sec=lead["duration_sec"],
+            active_sec=lead["active_sec"],
+            max_scroll=lead["max_scroll"],
+            cta_hovers=lead["cta_hovers"],
+            form_focus_sec=lead["form_focus_sec"],
+            previous_visits=lead["previous_visits"],
+            has_click_id=lead["has_click_id"],
+            paid=lead["paid"],
+        )
+    )
+    return (lead["site_id"], lead["session_id"], result.total, msgspec.json.encode(dict(result.parts)))
+
+
+def milliseconds() -> int:
+    return time.time_ns() // 1_000_000
