@@ -110,8 +110,9 @@ class Event(msgspec.Struct, gc=False):
     pulse: tuple[int, int, int, int] = (0, 0, 0, 0)
     environment: tuple[Any, ...] | None = None
     consent: tuple[bool | None, bool | None] | None = None
-    # for events without an id of their own: the id that the same body had in the window before, and its length
-    earlier_id: UUID | None = None
+    # for events without an id of their own: the ids of the same body in the windows before and after, and the
+    # windows' length (two bodies may be written in another order than they came in)
+    near_ids: tuple[UUID, UUID] | None = None
     repeat_sec: int | None = None
     # put by the pipeline
     is_pulse: bool = False

@@ -18,7 +18,7 @@ CREATE TYPE public.event_draft AS (
 	event_value numeric,
 	metadata jsonb,
 	flags text[],
-	earlier_id uuid,
+	near_ids uuid[],
 	repeat_sec integer
 );
 
@@ -189,6 +189,7 @@ DECLARE
     v_events text := to_char(v_month, '"events_"YYYY_MM');
     v_no_sessions boolean;
     v_no_events boolean;
+    v_waiting bigint := 0;
     v_lock_timeout text := current_setting('lock_timeout');
 BEGIN
     made := '{}';
@@ -201,7 +202,8 @@ BEGIN
         RETURN;
     END IF;
     IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE invalid_transaction_state USING MESSAGE = 'attach_month needs READ COMMITTED: it must see what others commit meanwhile';
+        RAISE invalid_transaction_state
+            USING MESSAGE = 'attach_month needs READ COMMITTED, to see what others commit meanwhile';
     END IF;
 
     IF v_no_sessions THEN
@@ -210,7 +212,7 @@ BEGIN
         EXECUTE format('CREATE TABLE parts.%I (LIKE sessions INCLUDING ALL EXCLUDING COMMENTS) WITH (fillfactor = 75)',
             v_sessions);
         PERFORM dress_partition(v_sessions, 'created_month', v_month, true);
-        PERFORM copy_month('sessions_default', v_sessions, 'created_month', v_month);
+        v_waiting := copy_month('sessions_default', v_sessions, 'created_month', v_month);
     END IF;
     IF v_no_events THEN
         made := made || v_events;
@@ -219,14 +221,12 @@ BEGIN
         PERFORM copy_month('events_default', v_events, 'session_month', v_month);
     END IF;
 
-    PERFORM lock_facts();
+    PERFORM lock_facts(v_waiting > 0);
+    IF v_no_sessions THEN
+        sessions_moved := attach_sessions(v_sessions, v_month, v_waiting > 0);
+    END IF;
     IF v_no_events THEN
         events_moved := leave_default('events_default', v_events, 'session_month', v_month);
-    END IF;
-    IF v_no_sessions THEN
-        sessions_moved := attach_sessions(v_sessions, v_events, v_month, NOT v_no_events);
-    END IF;
-    IF v_no_events THEN
         PERFORM attach_partition('events', v_events, v_month);
     END IF;
     PERFORM set_config('lock_timeout', v_lock_timeout, true);
@@ -247,65 +247,49 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.attach_sessions(p_sessions text, p_events text, p_month date, p_events_attached boolean) RETURNS bigint
+CREATE FUNCTION public.attach_sessions(p_sessions text, p_month date, p_locked boolean) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
-    v_sites uuid[];
-    v_calls uuid[];
-    v_matched uuid[];
-    v_keys session_keys[];
-    v_moved bigint;
+    v_key text;
+    v_moved bigint := 0;
 BEGIN
-    IF p_events_attached THEN
-        -- Out of step: events have their month already, sessions do not. The events step aside whole.
-        EXECUTE format('ALTER TABLE events DETACH PARTITION parts.%I', p_events);
-        EXECUTE format('ALTER TABLE parts.%I DROP CONSTRAINT events_session_fkey', p_events);
+    IF p_locked OR EXISTS (SELECT FROM parts.sessions_default WHERE created_month = p_month) THEN
+        IF NOT p_locked THEN
+            -- The month's first rows came between the copy and the locks.
+            PERFORM lock_facts(true);
+        END IF;
+        SELECT pg_get_constraintdef(oid) INTO STRICT v_key FROM pg_constraint
+        WHERE conrelid = 'session_keys'::regclass AND conname = 'session_keys_session_fkey';
+        ALTER TABLE session_keys DROP CONSTRAINT session_keys_session_fkey;
+        v_moved := leave_default('sessions_default', p_sessions, 'created_month', p_month);
     END IF;
-    SELECT array_agg(site_id), array_agg(id), array_agg(matched_session_id) INTO v_sites, v_calls, v_matched
-    FROM calls WHERE matched_session_month = p_month;
-    UPDATE calls SET matched_session_id = NULL, matched_session_month = NULL WHERE matched_session_month = p_month;
-    v_moved := leave_default('sessions_default', p_sessions, 'created_month', p_month);
-    v_keys := take_keys(p_sessions);
-
-    INSERT INTO session_keys SELECT (unnest(v_keys)).*;
     PERFORM attach_partition('sessions', p_sessions, p_month);
-    PERFORM check_keys_now();
-    UPDATE calls c SET matched_session_id = m.session_id, matched_session_month = p_month
-    FROM unnest(v_sites, v_calls, v_matched) AS m (site_id, id, session_id)
-    WHERE c.site_id = m.site_id AND c.id = m.id;
-    IF p_events_attached THEN
-        PERFORM attach_partition('events', p_events, p_month);
+    IF v_key IS NOT NULL THEN
+        EXECUTE 'ALTER TABLE session_keys ADD CONSTRAINT session_keys_session_fkey '
+            || replace(v_key, ' NOT VALID', '') || ' NOT VALID';
     END IF;
     RETURN v_moved;
 END
 $$;
 
-CREATE FUNCTION public.check_keys_now() RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-    SET enable_seqscan TO 'off'
-    AS $$
-BEGIN
-    SET CONSTRAINTS ALL IMMEDIATE;
-    SET CONSTRAINTS ALL DEFERRED;
-END
-$$;
-
-CREATE FUNCTION public.copy_month(p_from text, p_to text, p_column text, p_month date) RETURNS void
+CREATE FUNCTION public.copy_month(p_from text, p_to text, p_column text, p_month date) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     SET enable_nestloop TO 'off'
     AS $$
 DECLARE
     v_columns text;
+    v_copied bigint;
 BEGIN
     SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO v_columns FROM pg_attribute
     WHERE attrelid = to_regclass(format('parts.%I', p_to)) AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
     EXECUTE format('INSERT INTO parts.%I (%s) SELECT %s FROM parts.%I d WHERE d.%I = %L '
         'AND NOT EXISTS (SELECT FROM parts.%I n WHERE n.site_id = d.site_id AND n.%I = d.%I AND n.id = d.id)',
         p_to, v_columns, v_columns, p_from, p_column, p_month, p_to, p_column, p_column);
+    GET DIAGNOSTICS v_copied = ROW_COUNT;
+    RETURN v_copied;
 END
 $$;
 
@@ -331,7 +315,7 @@ CREATE FUNCTION public.create_site(p_id uuid, p_public_id text, p_name text, p_d
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
-    v_user uuid := nullif(current_setting('app.user', true), '')::uuid;
+    v_user uuid := nullif(current_setting('app.person', true), '')::uuid;
 BEGIN
     IF v_user IS NULL THEN
         RAISE EXCEPTION 'nobody is signed in' USING ERRCODE = 'insufficient_privilege';
@@ -392,7 +376,7 @@ BEGIN
     WHERE is_admin OR (EXISTS (SELECT FROM users u WHERE u.id = p_user AND u.disabled_at IS NULL)
         AND (s.user_id = p_user
              OR EXISTS (SELECT FROM site_members m WHERE m.site_id = s.id AND m.user_id = p_user)));
-    EXECUTE format('SET LOCAL app.user = %L', p_user);
+    EXECUTE format('SET LOCAL app.person = %L', p_user);
     EXECUTE format('SET LOCAL app.sites = %L', sites);
 END
 $$;
@@ -437,11 +421,11 @@ BEGIN
     IF p_sessions <> '{}' THEN
         -- Events without an id of their own (first-generation trackers) are told apart by time. The same
         -- body in two transactions at once would not see each other: those wait here, by session.
-        v_timed := EXISTS (SELECT FROM unnest(p_events) e WHERE e.earlier_id IS NOT NULL);
+        v_timed := EXISTS (SELECT FROM unnest(p_events) e WHERE e.near_ids IS NOT NULL);
         IF v_timed THEN
             PERFORM pg_advisory_xact_lock(hashtextextended(w.session, 0)) FROM (
                 SELECT DISTINCT e.site_id::text || e.session_id::text AS session FROM unnest(p_events) e
-                WHERE e.earlier_id IS NOT NULL ORDER BY 1) w;
+                WHERE e.near_ids IS NOT NULL ORDER BY 1) w;
         END IF;
 
         WITH born AS (
@@ -467,9 +451,9 @@ BEGIN
 
         IF v_timed THEN
             SELECT array_agg(e.id) INTO v_repeats FROM unnest(p_events) e
-            WHERE e.earlier_id IS NOT NULL AND EXISTS (
+            WHERE e.near_ids IS NOT NULL AND EXISTS (
                 SELECT FROM events p
-                WHERE p.site_id = e.site_id AND p.session_month = v_months[e.session_place] AND p.id = e.earlier_id
+                WHERE p.site_id = e.site_id AND p.session_month = v_months[e.session_place] AND p.id = ANY (e.near_ids)
                   AND p.created_at > coalesce(e.received_at, v_now) - make_interval(secs => e.repeat_sec));
         END IF;
 
@@ -699,10 +683,12 @@ BEGIN
 
         WITH pulsed AS (
             INSERT INTO site_pulse AS y (site_id, sequence, changed_at, last_event_at, last_intent_at)
-            SELECT d.site_id, 1, v_now, v_now, CASE WHEN d.site_id = ANY (v_called) THEN v_now END
+            SELECT d.site_id, 1, v_now, max(coalesce(d.received_at, v_now)),
+                CASE WHEN d.site_id = ANY (v_called) THEN max(coalesce(d.received_at, v_now)) END
             FROM unnest(p_sessions) d GROUP BY d.site_id ORDER BY d.site_id
             ON CONFLICT (site_id) DO UPDATE SET
-                sequence = y.sequence + 1, changed_at = v_now, last_event_at = v_now,
+                sequence = y.sequence + 1, changed_at = v_now,
+                last_event_at = greatest(y.last_event_at, excluded.last_event_at),
                 last_intent_at = greatest(y.last_intent_at, excluded.last_intent_at)
             RETURNING y.site_id, y.sequence, coalesce(y.site_id = ANY (v_called), false) AS intents)
         SELECT array_agg(p::pulse_fact) INTO pulses FROM pulsed p;
@@ -743,22 +729,22 @@ CREATE FUNCTION public.leave_default(p_from text, p_to text, p_column text, p_mo
     AS $$
 DECLARE
     v_left bigint;
-    v_copied bigint;
+    v_arrived bigint;
 BEGIN
     EXECUTE format('DELETE FROM parts.%I n WHERE NOT EXISTS (SELECT FROM parts.%I d WHERE d.%I = %L '
         'AND d.site_id = n.site_id AND d.id = n.id AND d *= n)', p_to, p_from, p_column, p_month);
     PERFORM copy_month(p_from, p_to, p_column, p_month);
     EXECUTE format('DELETE FROM parts.%I WHERE %I = %L', p_from, p_column, p_month);
     GET DIAGNOSTICS v_left = ROW_COUNT;
-    EXECUTE format('SELECT count(*) FROM parts.%I', p_to) INTO v_copied;
-    IF v_left <> v_copied THEN
-        RAISE data_corrupted USING MESSAGE = format('%s rows left %s, %s arrived in %s', v_left, p_from, v_copied, p_to);
+    EXECUTE format('SELECT count(*) FROM parts.%I', p_to) INTO v_arrived;
+    IF v_left <> v_arrived THEN
+        RAISE data_corrupted USING MESSAGE = format('%s rows left %s, %s arrived in %s', v_left, p_from, v_arrived, p_to);
     END IF;
     RETURN v_left;
 END
 $$;
 
-CREATE FUNCTION public.lock_facts() RETURNS void
+CREATE FUNCTION public.lock_facts(p_move boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
@@ -766,7 +752,10 @@ BEGIN
     FOR v_try IN 1..8 LOOP
         BEGIN
             PERFORM set_config('lock_timeout', CASE WHEN v_try <= 6 THEN '200ms' ELSE '1200ms' END, true);
-            LOCK TABLE session_keys, calls, ONLY events, sessions IN EXCLUSIVE MODE;
+            IF p_move THEN
+                LOCK TABLE session_keys, sessions IN ACCESS EXCLUSIVE MODE;
+            END IF;
+            LOCK TABLE session_keys, ONLY events, sessions IN EXCLUSIVE MODE;
             LOCK TABLE parts.events_default, parts.sessions_default IN ACCESS EXCLUSIVE MODE;
             LOCK TABLE sites IN SHARE ROW EXCLUSIVE MODE;
             RETURN;
@@ -775,7 +764,7 @@ BEGIN
             PERFORM pg_sleep(0.05 * v_try);
         END;
     END LOOP;
-    RAISE lock_not_available USING MESSAGE = 'sessions and events are in use by a long transaction';
+    RAISE lock_not_available USING MESSAGE = 'sessions or events are in use by a long transaction';
 END
 $$;
 
@@ -891,31 +880,22 @@ CREATE FUNCTION public.signed_in(p_token_hash bytea) RETURNS TABLE(user_id uuid,
     WHERE s.token_hash = p_token_hash AND s.expires_at > now()
 $$;
 
-CREATE TABLE public.session_keys (
-    site_id uuid NOT NULL,
-    id uuid NOT NULL,
-    created_month date NOT NULL,
-    CONSTRAINT session_keys_created_month_check CHECK ((EXTRACT(day FROM created_month) = (1)::numeric))
-);
-
-ALTER TABLE ONLY public.session_keys FORCE ROW LEVEL SECURITY;
-
-CREATE FUNCTION public.take_keys(p_sessions text) RETURNS public.session_keys[]
+CREATE FUNCTION public.validate_keys() RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    SET enable_seqscan TO 'off'
-    SET enable_material TO 'off'
+    SET enable_nestloop TO 'off'
     AS $$
-DECLARE
-    v_keys session_keys[];
 BEGIN
-    EXECUTE format('WITH gone AS (DELETE FROM session_keys k USING parts.%I n '
-        'WHERE k.site_id = n.site_id AND k.id = n.id RETURNING k) SELECT array_agg(k) FROM gone', p_sessions)
-    INTO v_keys;
-    PERFORM check_keys_now();
-    RETURN v_keys;
+    -- Not its copies for the single partitions: PostgreSQL before 18 leaves those unmarked.
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'session_keys'::regclass AND conparentid = 0
+                   AND NOT convalidated) THEN
+        RETURN false;
+    END IF;
+    IF current_setting('app.maintenance', true) IS DISTINCT FROM 'on' THEN
+        RAISE insufficient_privilege USING MESSAGE = 'validate_keys needs SET LOCAL app.maintenance = ''on''';
+    END IF;
+    ALTER TABLE session_keys VALIDATE CONSTRAINT session_keys_session_fkey;
+    RETURN true;
 END
 $$;
 
@@ -1226,6 +1206,15 @@ CREATE TABLE public.schema_migrations (
 );
 
 ALTER TABLE ONLY public.schema_migrations FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.session_keys (
+    site_id uuid NOT NULL,
+    id uuid NOT NULL,
+    created_month date NOT NULL,
+    CONSTRAINT session_keys_created_month_check CHECK ((EXTRACT(day FROM created_month) = (1)::numeric))
+);
+
+ALTER TABLE ONLY public.session_keys FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.sign_ins (
     token_hash bytea NOT NULL,
@@ -1610,9 +1599,9 @@ CREATE POLICY owner_functions ON public.users TO opsmantik_owner USING (true) WI
 
 ALTER TABLE public.profiles ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY profiles_select_self_or_admin ON public.profiles FOR SELECT USING ((id = (NULLIF(current_setting('app.user'::text, true), ''::text))::uuid));
+CREATE POLICY profiles_select_self_or_admin ON public.profiles FOR SELECT USING ((id = (NULLIF(current_setting('app.person'::text, true), ''::text))::uuid));
 
-CREATE POLICY profiles_update_own ON public.profiles FOR UPDATE USING ((id = (NULLIF(current_setting('app.user'::text, true), ''::text))::uuid)) WITH CHECK ((id = (NULLIF(current_setting('app.user'::text, true), ''::text))::uuid));
+CREATE POLICY profiles_update_own ON public.profiles FOR UPDATE USING ((id = (NULLIF(current_setting('app.person'::text, true), ''::text))::uuid)) WITH CHECK ((id = (NULLIF(current_setting('app.person'::text, true), ''::text))::uuid));
 
 ALTER TABLE public.rejected_events ENABLE ROW LEVEL SECURITY;
 
@@ -1630,7 +1619,7 @@ CREATE POLICY sessions_select_accessible ON public.sessions FOR SELECT USING ((s
 
 ALTER TABLE public.sign_ins ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY sign_ins_own ON public.sign_ins FOR SELECT USING ((user_id = (NULLIF(current_setting('app.user'::text, true), ''::text))::uuid));
+CREATE POLICY sign_ins_own ON public.sign_ins FOR SELECT USING ((user_id = (NULLIF(current_setting('app.person'::text, true), ''::text))::uuid));
 
 ALTER TABLE public.site_members ENABLE ROW LEVEL SECURITY;
 
@@ -1654,11 +1643,11 @@ ALTER TABLE public.upkeep_runs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.user_credentials ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY user_credentials_own ON public.user_credentials FOR SELECT USING ((user_id = (NULLIF(current_setting('app.user'::text, true), ''::text))::uuid));
+CREATE POLICY user_credentials_own ON public.user_credentials FOR SELECT USING ((user_id = (NULLIF(current_setting('app.person'::text, true), ''::text))::uuid));
 
 ALTER TABLE public.users ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY users_select_self ON public.users FOR SELECT USING ((id = (NULLIF(current_setting('app.user'::text, true), ''::text))::uuid));
+CREATE POLICY users_select_self ON public.users FOR SELECT USING ((id = (NULLIF(current_setting('app.person'::text, true), ''::text))::uuid));
 
 ALTER TABLE public.visitors ENABLE ROW LEVEL SECURITY;
 
@@ -1676,9 +1665,7 @@ REVOKE ALL ON FUNCTION public.attach_month(p_month date, OUT made text[], OUT se
 
 REVOKE ALL ON FUNCTION public.attach_partition(p_parent text, p_partition text, p_month date) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.attach_sessions(p_sessions text, p_events text, p_month date, p_events_attached boolean) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION public.check_keys_now() FROM PUBLIC;
+REVOKE ALL ON FUNCTION public.attach_sessions(p_sessions text, p_month date, p_locked boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.copy_month(p_from text, p_to text, p_column text, p_month date) FROM PUBLIC;
 
@@ -1712,7 +1699,7 @@ GRANT ALL ON FUNCTION public.ingest_sites() TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.leave_default(p_from text, p_to text, p_column text, p_month date) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION public.lock_facts() FROM PUBLIC;
+REVOKE ALL ON FUNCTION public.lock_facts(p_move boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.make_month(p_month date) FROM PUBLIC;
 
@@ -1733,9 +1720,7 @@ GRANT ALL ON FUNCTION public.score_leads(p_scores public.lead_score_draft[]) TO 
 REVOKE ALL ON FUNCTION public.signed_in(p_token_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.signed_in(p_token_hash bytea) TO opsmantik_app;
 
-GRANT SELECT ON TABLE public.session_keys TO opsmantik_app;
-
-REVOKE ALL ON FUNCTION public.take_keys(p_sessions text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION public.validate_keys() FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.events TO opsmantik_app;
 
@@ -1752,6 +1737,8 @@ GRANT UPDATE(language) ON TABLE public.profiles TO opsmantik_app;
 GRANT UPDATE(theme) ON TABLE public.profiles TO opsmantik_app;
 
 GRANT SELECT ON TABLE public.rejected_events TO opsmantik_app;
+
+GRANT SELECT ON TABLE public.session_keys TO opsmantik_app;
 
 GRANT SELECT(token_hash) ON TABLE public.sign_ins TO opsmantik_app;
 

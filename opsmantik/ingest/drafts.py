@@ -38,7 +38,7 @@ def event_row(event: Event, session_place: int) -> tuple[Any, ...]:
         Decimal(repr(event.value)) if event.value is not None else None,
         _encode(event.meta) if event.meta else None,
         event.flags or None,
-        event.earlier_id,
+        event.near_ids,
         event.repeat_sec,
     )
 

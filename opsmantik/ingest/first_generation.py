@@ -117,7 +117,7 @@ def identify(event: Event, sid: str | None, label: str | None) -> None:
     Resends are byte-identical, seconds to days later. A conversion's body says when it happened, so the body is
     its identity for ever. Scroll depth counts once a session and threshold, whatever the exact percentage. All
     else may honestly happen twice with the same body (a reload): there the same body within REPEAT_SEC is the
-    same event, so the id holds the number of the window, and the one before is looked up.
+    same event, so the id holds the number of the window, and those before and after are looked up.
     """
     site = event.arrival.site
     seed = site.id.bytes if site is not None else b""
@@ -128,7 +128,10 @@ def identify(event: Event, sid: str | None, label: str | None) -> None:
     else:
         window = event.arrival.received_ms // (REPEAT_SEC * 1000)
         event.id = body_id(event.raw, seed, b"%d" % window)
-        event.earlier_id = body_id(event.raw, seed, b"%d" % (window - 1))
+        event.near_ids = (
+            body_id(event.raw, seed, b"%d" % (window - 1)),
+            body_id(event.raw, seed, b"%d" % (window + 1)),
+        )
         event.repeat_sec = REPEAT_SEC
 
 

@@ -172,7 +172,8 @@ def put_source(event: Event, world: World) -> Event | Drop:
     host = event.referrer_host
     if not event.fresh_campaign and campaign is not EMPTY and event.click_referrer:
         host = host_of(event.click_referrer)
-    own = site.domain  # type: ignore[union-attr]
+    # A site may be served under another name than its own (a preview, a demo): its pages still are its own.
+    own = host if host is not None and host == host_of(event.url) else site.domain  # type: ignore[union-attr]
     found = attribute(Evidence(campaign, host, own))
     event.origin_source = found
     if not found.paid and event.visitor:

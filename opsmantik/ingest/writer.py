@@ -229,7 +229,7 @@ class Batch:
         outcome = PULSE if event.is_pulse else STORED
         if not event.is_pulse:
             name = (site.id, event.id)
-            if name in self._events or (event.earlier_id and (site.id, event.earlier_id) in self._events):
+            if name in self._events or any((site.id, near) in self._events for near in event.near_ids or ()):
                 outcome = DUPLICATE
             else:
                 self._events[name] = (place, event)

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION create_site(p_id uuid, p_public_id text, p_name text,
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
-    v_user uuid := nullif(current_setting('app.user', true), '')::uuid;
+    v_user uuid := nullif(current_setting('app.person', true), '')::uuid;
 BEGIN
     IF v_user IS NULL THEN
         RAISE EXCEPTION 'nobody is signed in' USING ERRCODE = 'insufficient_privilege';

@@ -10,7 +10,7 @@ BEGIN
     WHERE is_admin OR (EXISTS (SELECT FROM users u WHERE u.id = p_user AND u.disabled_at IS NULL)
         AND (s.user_id = p_user
              OR EXISTS (SELECT FROM site_members m WHERE m.site_id = s.id AND m.user_id = p_user)));
-    EXECUTE format('SET LOCAL app.user = %L', p_user);
+    EXECUTE format('SET LOCAL app.person = %L', p_user);
     EXECUTE format('SET LOCAL app.sites = %L', sites);
 END
 $$;

@@ -40,11 +40,11 @@ BEGIN
     IF p_sessions <> '{}' THEN
         -- Events without an id of their own (first-generation trackers) are told apart by time. The same
         -- body in two transactions at once would not see each other: those wait here, by session.
-        v_timed := EXISTS (SELECT FROM unnest(p_events) e WHERE e.earlier_id IS NOT NULL);
+        v_timed := EXISTS (SELECT FROM unnest(p_events) e WHERE e.near_ids IS NOT NULL);
         IF v_timed THEN
             PERFORM pg_advisory_xact_lock(hashtextextended(w.session, 0)) FROM (
                 SELECT DISTINCT e.site_id::text || e.session_id::text AS session FROM unnest(p_events) e
-                WHERE e.earlier_id IS NOT NULL ORDER BY 1) w;
+                WHERE e.near_ids IS NOT NULL ORDER BY 1) w;
         END IF;
 
         WITH born AS (
@@ -70,9 +70,9 @@ BEGIN
 
         IF v_timed THEN
             SELECT array_agg(e.id) INTO v_repeats FROM unnest(p_events) e
-            WHERE e.earlier_id IS NOT NULL AND EXISTS (
+            WHERE e.near_ids IS NOT NULL AND EXISTS (
                 SELECT FROM events p
-                WHERE p.site_id = e.site_id AND p.session_month = v_months[e.session_place] AND p.id = e.earlier_id
+                WHERE p.site_id = e.site_id AND p.session_month = v_months[e.session_place] AND p.id = ANY (e.near_ids)
                   AND p.created_at > coalesce(e.received_at, v_now) - make_interval(secs => e.repeat_sec));
         END IF;
 
@@ -302,10 +302,12 @@ BEGIN
 
         WITH pulsed AS (
             INSERT INTO site_pulse AS y (site_id, sequence, changed_at, last_event_at, last_intent_at)
-            SELECT d.site_id, 1, v_now, v_now, CASE WHEN d.site_id = ANY (v_called) THEN v_now END
+            SELECT d.site_id, 1, v_now, max(coalesce(d.received_at, v_now)),
+                CASE WHEN d.site_id = ANY (v_called) THEN max(coalesce(d.received_at, v_now)) END
             FROM unnest(p_sessions) d GROUP BY d.site_id ORDER BY d.site_id
             ON CONFLICT (site_id) DO UPDATE SET
-                sequence = y.sequence + 1, changed_at = v_now, last_event_at = v_now,
+                sequence = y.sequence + 1, changed_at = v_now,
+                last_event_at = greatest(y.last_event_at, excluded.last_event_at),
                 last_intent_at = greatest(y.last_intent_at, excluded.last_intent_at)
             RETURNING y.site_id, y.sequence, coalesce(y.site_id = ANY (v_called), false) AS intents)
         SELECT array_agg(p::pulse_fact) INTO pulses FROM pulsed p;

@@ -29,16 +29,16 @@ BEGIN
 END $$;
 
 CREATE POLICY users_select_self ON users FOR SELECT
-    USING (id = nullif(current_setting('app.user', true), '')::uuid);
+    USING (id = nullif(current_setting('app.person', true), '')::uuid);
 CREATE POLICY profiles_select_self_or_admin ON profiles FOR SELECT
-    USING (id = nullif(current_setting('app.user', true), '')::uuid);
+    USING (id = nullif(current_setting('app.person', true), '')::uuid);
 CREATE POLICY profiles_update_own ON profiles FOR UPDATE
-    USING (id = nullif(current_setting('app.user', true), '')::uuid)
-    WITH CHECK (id = nullif(current_setting('app.user', true), '')::uuid);
+    USING (id = nullif(current_setting('app.person', true), '')::uuid)
+    WITH CHECK (id = nullif(current_setting('app.person', true), '')::uuid);
 CREATE POLICY user_credentials_own ON user_credentials FOR SELECT
-    USING (user_id = nullif(current_setting('app.user', true), '')::uuid);
+    USING (user_id = nullif(current_setting('app.person', true), '')::uuid);
 CREATE POLICY sign_ins_own ON sign_ins FOR SELECT
-    USING (user_id = nullif(current_setting('app.user', true), '')::uuid);
+    USING (user_id = nullif(current_setting('app.person', true), '')::uuid);
 CREATE POLICY sites_select_accessible ON sites FOR SELECT
     USING (id = ANY (nullif(current_setting('app.sites', true), '')::uuid[]));
 CREATE POLICY site_members_select_accessible ON site_members FOR SELECT

@@ -25,8 +25,8 @@ CREATE TYPE event_draft AS (
     site_id uuid, session_id uuid, session_place integer, id uuid, received_at timestamptz, occurred_at timestamptz,
     url text, event_category text, event_action text, event_label text, event_value numeric, metadata jsonb,
     flags text[],
-    -- an event without an id of its own is the same as one seen less than repeat_sec ago under either id
-    earlier_id uuid, repeat_sec integer
+    -- an event without an id of its own is the same as one seen less than repeat_sec ago under any of these
+    near_ids uuid[], repeat_sec integer
 );
 
 CREATE TYPE intent_draft AS (

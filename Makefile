@@ -1,0 +1,67 @@
+# Every command of this project. Bare `make` lists them.
+# PYTHON=/path names the Python to make .venv with; ARGS=... is handed on to the program.
+
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	command -v $$name && break; done)
+BIN := .venv/bin
+INSTALL = @$(or $(PYTHON),$(error OpsMantik needs Python 3.11 or newer, and none was found)) requirements/install.py
+MIGRATIONS := $(wildcard opsmantik/db/migrations/*.sql)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help up down test test-quick lint bench screenshots lock tracker schema docs clean install-run install-dev chromium
+
+help: ## list the commands
+	@echo "make COMMAND, where COMMAND is one of:"
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | while IFS='	' read -r name what; do \
+		printf '  %-12s %s\n' "$$name" "$$what"; done
+
+up: install-run ## set up and start everything with a living demo; ARGS=--detach to have it behind
+	@exec $(BIN)/opsmantik up --demo $(ARGS)
+
+down: ## stop it
+	@if [ -x $(BIN)/opsmantik ]; then exec $(BIN)/opsmantik down; else echo "Nothing is running."; fi
+
+test: install-dev chromium lint ## lint, then all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+test-quick: install-dev ## the tests that need neither a browser nor patience: under a minute
+	$(BIN)/python -m pytest -m "not browser and not slow" $(ARGS)
+
+lint: install-dev ## style, types, floors, migrations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(if $(MIGRATIONS),$(BIN)/squawk $(MIGRATIONS))
+
+bench: install-dev ## measure every published figure
+	$(BIN)/python bench/run.py $(ARGS)
+
+screenshots: install-dev chromium ## take the pictures for the documentation again
+	$(BIN)/python -m docs.screenshots $(ARGS)
+
+lock: install-dev ## resolve the dependencies again; ARGS=--upgrade for the newest
+	requirements/lock.sh $(ARGS)
+
+tracker: install-dev ## build tracker/dist from tracker/src
+	$(BIN)/python tracker/build.py $(ARGS)
+
+schema: install-dev ## write opsmantik/db/schema.sql from what migrations and functions make
+	$(BIN)/python -m tests.db.schema
+
+docs: install-dev ## write the generated pages: settings, OpenAPI
+	$(BIN)/python docs/generate.py
+
+clean: ## remove .venv and caches; the data in .opsmantik stays
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+install-run:
+	$(INSTALL) run
+
+install-dev:
+	$(INSTALL) dev
+
+chromium:
+	@tests/need_chromium.sh

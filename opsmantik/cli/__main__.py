@@ -1,0 +1,5 @@
+"""``python -m opsmantik.cli``: how the supervisor starts its children, wherever the program is installed."""
+
+from opsmantik.cli import main
+
+main()

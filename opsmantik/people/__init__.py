@@ -1,0 +1,1 @@
+"""People: accounts, passwords, sign-in, and the first administrator of an empty installation."""

@@ -1,0 +1,17 @@
+-- Row security shows only what the asker may see; each query names its sites as well, so that a mistake in one
+-- of the two walls is not yet a leak.
+
+-- name: list_sites
+SELECT id, public_id, name, domain, time_zone, region, currency, created_at, disabled_at
+FROM sites WHERE id = ANY ($1) ORDER BY lower(name), id;
+
+-- name: one_site
+SELECT id, public_id, name, domain, time_zone, region, currency, created_at, disabled_at
+FROM sites WHERE id = $1 AND id = ANY ($2);
+
+-- name: create_site
+SELECT create_site($1, $2, $3, $4, $5, $6, $7, $8, $9);
+
+-- How often the site has been written to. 0 before its first event.
+-- name: sequence
+SELECT coalesce((SELECT sequence FROM site_pulse WHERE site_id = $1), 0);

@@ -1,0 +1,184 @@
+"""The server: doors for events, pages for people, and the order in which their parts start and stop.
+
+Events go straight to ``collect``, pages to the framework; the second never burdens the first, and each has
+its own connections, so a slow page never holds up an event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
+from typing import Any
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+
+from opsmantik.db import embedded
+from opsmantik.db.connect import Database
+from opsmantik.errors import OpsMantikError
+from opsmantik.people.attempts import Attempts
+from opsmantik.people.passwords import Passwords
+from opsmantik.settings import Settings
+from opsmantik.web import failures, guard, health, login
+from opsmantik.web.collect import Collect
+from opsmantik.web.live import Live
+from opsmantik.web.pages import account, demo, site, sites
+from opsmantik.web.rendering import environment
+from opsmantik.web.static_files import StaticFiles
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+PAGE_CONNECTIONS = 6
+LARGEST_FORM = 64 * 1024
+
+# No script, style, font or picture from anywhere but this server, none written into a page, and no page of
+# ours inside another's frame.
+HEADERS = [
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+        b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    # Not "no-referrer": with that, browsers send "Origin: null" with our own forms.
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+]
+STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
+
+
+class Application:
+    """An ASGI application: pages, streams, health and the ingest doors of one process."""
+
+    def __init__(self, settings: Settings, app_dsn: str) -> None:
+        self._static = StaticFiles()
+        self._headers = HEADERS + ([STRICT_TRANSPORT] if settings.base_url.startswith("https:") else [])
+        self._page_database = Database(app_dsn, max_size=PAGE_CONNECTIONS)
+        self._event_database = Database(app_dsn)
+        self.collect = Collect(self._event_database, settings)
+        self.live = Live(app_dsn)
+        self.readiness = health.Readiness(self._page_database, self.collect.healthy)
+        self._hot = self.collect.paths
+        self._framework = self._make_framework(settings)
+
+    def _make_framework(self, settings: Settings) -> Litestar:
+        state = {
+            "settings": settings,
+            "database": self._page_database,
+            "live": self.live,
+            "collect": self.collect,
+            "readiness": self.readiness,
+            "form_keys": guard.FormKeys(settings),
+            "passwords": Passwords(),
+            "attempts": Attempts(),
+            "templates": environment(self._static),
+        }
+        return Litestar(
+            route_handlers=[
+                health.healthz, health.readyz,
+                *login.HANDLERS, *sites.HANDLERS, *site.HANDLERS, *account.HANDLERS, *demo.HANDLERS,
+                failures.nowhere,
+            ],
+            guards=[guard.find_person, guard.refuse_forgery],
+            exception_handlers={
+                OpsMantikError: failures.refused,
+                HTTPException: failures.framework_refused,
+                Exception: failures.broken,
+            },
+            lifespan=[self._lifespan],
+            state=State(state),
+            openapi_config=None,
+            request_max_body_size=LARGEST_FORM,
+        )  # fmt: skip
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Litestar) -> AsyncIterator[None]:
+        await self._page_database.open()
+        await self._event_database.open()
+        await self.collect.start()
+        await self.live.start()
+        try:
+            with self._told_to_stop():
+                yield
+        finally:
+            self.begin_shutdown()
+            await self.live.stop()
+            await self.collect.stop()
+            await self._event_database.close()
+            await self._page_database.close()
+
+    @contextmanager
+    def _told_to_stop(self) -> Iterator[None]:
+        """Hear the signal that stops the server before the server does.
+
+        uvicorn waits for open answers first and tells its application last; a stream that waits to be told
+        would make it wait until its patience ends.
+        """
+        loop = asyncio.get_running_loop()
+        before: dict[signal.Signals, Any] = {}
+
+        def told(number: int, frame: FrameType | None) -> None:
+            loop.call_soon_threadsafe(self.begin_shutdown)
+            before[signal.Signals(number)](number, frame)
+
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                handler = signal.getsignal(number)
+                if callable(handler):
+                    before[number] = handler
+                    signal.signal(number, told)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                if signal.getsignal(number) is told:
+                    signal.signal(number, handler)
+
+    def begin_shutdown(self) -> None:
+        """Say that this process is not ready any more, and end the streams: servers wait for open answers."""
+        self.readiness.stopping = True
+        self.live.close_pages()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._framework(scope, receive, send)  # type: ignore[arg-type]
+        elif scope["path"] in self._hot:
+            await self.collect(scope, receive, send)
+        else:
+            await self._slow(scope, receive, send)
+
+    async def _slow(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith("/static/"):
+            await self._static(scope, receive, self._with_headers(send, []))
+            return
+        await self._framework(scope, receive, self._with_headers(send, [(b"cache-control", b"no-store")]))  # type: ignore[arg-type]
+
+    def _with_headers(self, send: Send, more: list[tuple[bytes, bytes]]) -> Send:
+        """Every answer carries the same protection, errors and files too."""
+
+        async def send_protected(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                given = list(message.get("headers", ()))
+                names = {name.lower() for name, _ in given}
+                message["headers"] = given + [h for h in self._headers + more if h[0] not in names]
+            await send(message)
+
+        return send_protected
+
+
+def create_app(settings: Settings, *, app_dsn: str | None = None) -> Application:
+    """The application for one process.
+
+    ``app_dsn``: the database as the application's role, if it is another than the settings say.
+    """
+    return Application(settings, app_dsn or embedded.database_urls(settings)[1])

@@ -1,0 +1,148 @@
+"""Who asks, and whether the request is really theirs.
+
+Every page asks for a signed-in person unless its handler says ``public=True``. Every request that changes
+something must carry a token that only a page of ours could have written, and must not come from elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.datastructures import Cookie
+from litestar.handlers import BaseRouteHandler
+
+from opsmantik.errors import Forbidden, NotSignedIn
+from opsmantik.people import store as people
+from opsmantik.sessions.place import client_ip
+from opsmantik.settings import Settings, secret
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+SALT_BYTES = 8
+
+
+class FormKeys:
+    """The installation's key for form tokens."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._key = hmac.new(secret(settings).encode(), b"form-token", hashlib.sha256).digest()
+
+    def form_token(self, proof: str) -> str:
+        """A token for this browser's forms. Different each time, so that compression gives nothing away."""
+        salt = secrets.token_bytes(SALT_BYTES)
+        return (salt + self._mac(salt, proof)).hex()
+
+    def is_form_token(self, token: str, proof: str) -> bool:
+        """Whether we wrote this token for the holder of this cookie."""
+        try:
+            given = bytes.fromhex(token)
+        except ValueError:
+            return False
+        return bool(proof) and hmac.compare_digest(given[SALT_BYTES:], self._mac(given[:SALT_BYTES], proof))
+
+    def _mac(self, salt: bytes, proof: str) -> bytes:
+        return hmac.new(self._key, salt + proof.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
+
+
+def peer_address(connection: Connection, settings: Settings) -> str:
+    """The browser's address; what a proxy says about it counts only from a proxy that we trust."""
+    peer = connection.client.host if connection.client else ""
+    return client_ip(peer, connection.headers.get("x-forwarded-for"), settings.trusted_proxies)
+
+
+def is_https(connection: Connection, settings: Settings) -> bool:
+    """Whether the browser's side of the connection is encrypted."""
+    if settings.base_url.startswith("https:") or connection.scope["scheme"] == "https":
+        return True
+    peer = connection.client.host if connection.client else ""
+    proxied = (
+        client_ip(peer, "192.0.2.1", settings.trusted_proxies) != peer
+    )  # then the peer is a trusted proxy
+    return proxied and connection.headers.get("x-forwarded-proto", "") == "https"
+
+
+def cookie_name(purpose: str, secure: bool) -> str:
+    """``__Host-`` binds a cookie to this host and to TLS; plain HTTP (loopback) cannot have it."""
+    name = "opsmantik" if purpose == "session" else f"opsmantik-{purpose}"
+    return f"__Host-{name}" if secure else name
+
+
+def cookie(
+    connection: Connection, settings: Settings, purpose: str, value: str, seconds: int | None
+) -> Cookie:
+    """The cookie to set; ``seconds`` 0 takes it away, ``None`` keeps it until the browser closes."""
+    secure = is_https(connection, settings)
+    return Cookie(
+        key=cookie_name(purpose, secure), value=value, path="/", max_age=seconds, httponly=True,
+        samesite="lax", secure=secure,
+    )  # fmt: skip
+
+
+def cookie_value(connection: Connection, settings: Settings, purpose: str) -> str:
+    """What the browser sent back, or nothing."""
+    return connection.cookies.get(cookie_name(purpose, is_https(connection, settings)), "")
+
+
+def form_proof(connection: Connection, settings: Settings) -> str:
+    """What form tokens are bound to: the sign-in, or before it a cookie of the form's own."""
+    person: people.SignedIn | None = connection.state.get("person")
+    return person.token if person else cookie_value(connection, settings, "form")
+
+
+async def find_person(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Guard: who asks. Raises :class:`~opsmantik.errors.NotSignedIn` unless the handler is public."""
+    state = connection.app.state
+    if handler.opt.get("probe"):  # health must not depend on what it reports about
+        return
+    token = cookie_value(connection, state.settings, "session")
+    person = await people.signed_in(state.database, token) if token else None
+    connection.state.person = person
+    if person is None and not handler.opt.get("public"):
+        raise NotSignedIn
+
+
+async def refuse_forgery(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Guard: a request that changes something comes from a page of ours, in this browser."""
+    if connection.scope.get("method", "GET") in SAFE:
+        return
+    state = connection.app.state
+    if not is_own_origin(connection.headers, connection.scope["scheme"], state.settings):
+        raise Forbidden(reason="it comes from another site")
+    token = connection.headers.get("x-csrf-token", "")
+    if not token and isinstance(connection, Request):
+        token = str((await connection.form()).get("form_token", ""))
+    if not state.form_keys.is_form_token(token, form_proof(connection, state.settings)):
+        raise Forbidden(reason="its form token is missing or out of date")
+
+
+def is_own_origin(headers: Mapping[str, str], scheme: str, settings: Settings) -> bool:
+    """Whether what the browser says about where the request comes from, if it says it, is this server."""
+    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return False
+    origin = headers.get("origin")
+    if origin is None:
+        return True
+    own = urlsplit(settings.base_url)
+    return origin in (f"{own.scheme}://{own.netloc}", f"{scheme}://{headers.get('host', '')}")
+
+
+def safe_next(path: str | None) -> str:
+    """Where to go after signing in: a path of ours, never another host, never back to the form."""
+    if (
+        not path
+        or not path.startswith("/")
+        or path[1:2] in ("/", "\\")
+        or not path.isprintable()
+        or " " in path
+    ):
+        return "/"
+    if path.startswith(("/sign-", "/set-up")) or len(path) > 1000:
+        return "/"
+    return path

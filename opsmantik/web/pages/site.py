@@ -1,0 +1,90 @@
+"""One site: the figures of its day, its newest leads, and the stream that says when to look again."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+from uuid import UUID
+
+from litestar import Response, get
+from litestar.types import ASGIApp
+
+from opsmantik import clock
+from opsmantik.dashboard.cards.newest_intents import SHOWS, Show, newest_intents
+from opsmantik.dashboard.cards.tiles import tiles
+from opsmantik.errors import NotFound
+from opsmantik.sites import store as sites
+from opsmantik.web.live import Stream
+from opsmantik.web.rendering import PageRequest, View, page, view_of
+
+
+def _show(request: PageRequest) -> Show:
+    asked = request.query_params.get("show", "newest")
+    return cast("Show", asked) if asked in SHOWS else "newest"
+
+
+def _site_id(request: PageRequest) -> UUID:
+    site_id: UUID = request.path_params["site_id"]
+    return site_id
+
+
+async def _answer(request: PageRequest, template: str, needs: set[str]) -> Response[Any]:
+    """A page or card about one site: all its figures in one transaction, over the site's own today.
+
+    Raises :class:`~opsmantik.errors.NotFound` for a site that is not there or not the asker's: no word which.
+    """
+    state, show, site_id = request.app.state, _show(request), _site_id(request)
+    known: dict[str, Any] = {"show": show}
+    async with state.database.as_person(request.state.person.user_id) as (connection, person):
+        site = await sites.one_site(connection, person, site_id)
+        if site is None:
+            raise NotFound(what="site")
+        now = view_of(request).now
+        today = clock.today(site.time_zone, now)
+        over = clock.site_day(site.time_zone, today)
+        if "tiles" in needs:
+            known["tiles"] = await tiles(connection, site.id, over)
+        if "intents" in needs:
+            known["intents"] = await newest_intents(connection, site.id, show, over)
+    view: View = view_of(request, site.time_zone)
+    snippet = sites.snippet(state.settings.base_url, site.public_id)
+    return page(request, template, view=view, site=site, today=today, over=over, snippet=snippet, **known)
+
+
+@get("/sites/{site_id:uuid}")
+async def show_site(request: PageRequest) -> Response[Any]:
+    """The whole page."""
+    return await _answer(request, "site.html", {"tiles", "intents"})
+
+
+@get("/sites/{site_id:uuid}/cards/tiles")
+async def show_tiles(request: PageRequest) -> Response[Any]:
+    """The tiles alone, for a page that was told of a change."""
+    return await _answer(request, "tiles.html", {"tiles"})
+
+
+@get("/sites/{site_id:uuid}/cards/newest-intents")
+async def show_newest_intents(request: PageRequest) -> Response[Any]:
+    """The newest leads alone."""
+    return await _answer(request, "newest_intents.html", {"intents"})
+
+
+@get("/sites/{site_id:uuid}/stream")
+async def stream(request: PageRequest) -> ASGIApp:
+    """Server-sent events: `change` when the site changed, `heartbeat` while everything works.
+
+    Access is checked here, once a connection; connections end after ten minutes and are made anew.
+    """
+    state, user_id, site_id = request.app.state, request.state.person.user_id, _site_id(request)
+
+    async def current() -> int:
+        async with state.database.as_person(user_id) as (connection, _):
+            return await sites.sequence(connection, site_id)
+
+    async with state.database.as_person(user_id) as (_, person):
+        if site_id not in person.sites:
+            raise NotFound(what="site")
+    known = str(request.headers.get("last-event-id") or request.query_params.get("since", ""))[:18]
+    return cast("ASGIApp", Stream(state.live, site_id, int(known) if known.isdecimal() else None, current))
+
+
+HANDLERS = [show_site, show_tiles, show_newest_intents, stream]
