@@ -55,6 +55,7 @@ class Refusal(msgspec.Struct, gc=False):
     drop: Drop
     payload: bytes
     received_at: Any = None
+    events: int = 1  # how many it stands for
 
 
 Item = Event | Refusal
@@ -99,6 +100,15 @@ class Writer:
         self._wake.set()
         return await future
 
+    def note(self, refusal: Refusal) -> None:
+        """Count a refusal with the next transaction; nobody waits for it."""
+        if not self._closing and self._waiting_items < MOST_WAITING:
+            future: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._waiting.append(([refusal], future))
+            self._waiting_items += 1
+            self._wake.set()
+
     async def _work(self) -> None:
         while True:
             if not self._waiting:
@@ -117,13 +127,11 @@ class Writer:
                     if not future.done():
                         future.set_exception(Unavailable(retry_after=lost.retry_after))
                 continue
-            except Exception as error:
+            except Exception:
                 log.exception("ingest.write_failed", items=sum(len(items) for items, _ in taken))
                 for _, future in taken:
                     if not future.done():
                         future.set_exception(Unavailable())
-                if isinstance(error, asyncio.CancelledError):
-                    raise
                 continue
             start = 0
             for items, future in taken:
@@ -248,20 +256,20 @@ class Batch:
     def _refuse(self, place: int, item: Refusal) -> None:
         reason = item.drop.reason
         self.outcomes[place] = reason.value
-        self._count(item.site_id, reason.value, item.received_at)
+        self._count(item.site_id, reason.value, item.received_at, item.events)
         if item.site_id is not None and reason in KEPT:
             payload = item.payload[:262_144]
             self.rejected.append(
                 (item.site_id, new_id(), item.door, reason.value, item.drop.detail, payload, item.received_at)
             )
 
-    def _count(self, site_id: UUID | None, outcome: str, received_at: Any) -> None:
+    def _count(self, site_id: UUID | None, outcome: str, received_at: Any, events: int = 1) -> None:
         name = (
             site_id,
             outcome,
             received_at.replace(minute=0, second=0, microsecond=0) if received_at else None,
         )
-        self._tally[name] = self._tally.get(name, 0) + 1
+        self._tally[name] = self._tally.get(name, 0) + events
 
 
 def _scored(lead: Any) -> tuple[Any, ...]:

@@ -154,6 +154,7 @@ class Collect:
         items = len(body.events or body.batch or ()) or 1
         wait = self._limit.wait(door, site.public_id, arrival.ip, cost=items)
         if wait:
+            self.writer.note(Refusal(site.id, door, Drop(Reason.RATE_LIMITED), b"", events=items))
             raise TooManyRequests(retry_after=math.ceil(wait))
         outcomes = await self._store(site, door, read_events(body, text, arrival, flags))
         return _sync_answer(outcomes, body) if legacy else _v1_answer(outcomes)

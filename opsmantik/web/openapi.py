@@ -84,13 +84,17 @@ def _paths() -> dict[str, Any]:
                 "summary": f"Store one event, or up to {MAX_BATCH}",
                 "requestBody": _body("Events"),
                 "responses": {
-                    "200": _results("Each event's fate, in order. At least one was stored, or all were known."),
+                    "200": _results(
+                        "Each event's fate, in order. At least one was stored, or all were known."
+                    ),
                     "400": _either("The body cannot be read, or no event in it can."),
                     "403": _results("The site takes no events, or none from this origin."),
                     "404": _refusal("There is no such site."),
                     "405": _refusal("Only POST."),
                     "413": _refusal("More than 1 MiB."),
-                    "422": _results("The database can hold none of the events; they are kept with the reason."),
+                    "422": _results(
+                        "The database can hold none of the events; they are kept with the reason."
+                    ),
                     **_AGAIN,
                 },
             }
@@ -105,7 +109,9 @@ def _paths() -> dict[str, Any]:
                 "responses": {
                     "200": {
                         "description": "Stored, known already, or refused for good: `ok` and `status` say which.",
-                        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/SyncAnswer"}}},
+                        "content": {
+                            "application/json": {"schema": {"$ref": "#/components/schemas/SyncAnswer"}}
+                        },
                     },
                     **_AGAIN,
                 },
@@ -121,7 +127,9 @@ def _paths() -> dict[str, Any]:
                 "responses": {
                     "200": {
                         "description": "The lead, and the visit that it was matched to, if any.",
-                        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/CallAnswer"}}},
+                        "content": {
+                            "application/json": {"schema": {"$ref": "#/components/schemas/CallAnswer"}}
+                        },
                     },
                     "400": _refusal("The body cannot be read, or a field is missing."),
                     "403": _refusal("The site takes no events, or none from this origin."),
@@ -162,7 +170,10 @@ def _schemas() -> dict[str, Any]:
                 {
                     "type": "object",
                     "required": ["site", "events"],
-                    "properties": {**outside, "events": {"type": "array", "items": item, "maxItems": MAX_BATCH}},
+                    "properties": {
+                        **outside,
+                        "events": {"type": "array", "items": item, "maxItems": MAX_BATCH},
+                    },
                 },
                 {
                     "allOf": [item, {"type": "object", "required": ["site"], "properties": outside}],

@@ -12,8 +12,8 @@ import pytest
 
 from opsmantik.event import Arrival, Event, Site
 from opsmantik.ingest.drafts import session_draft
-from opsmantik.ingest.present import read_item
 from opsmantik.ingest.pipeline import Pipeline, World
+from opsmantik.ingest.present import read_item
 from opsmantik.ingest.writer import Writer
 from opsmantik.sessions.draft import merge
 from tests.ingest.conftest import CHROME, now_ms

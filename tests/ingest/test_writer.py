@@ -92,7 +92,7 @@ async def test_concurrent_writers_of_one_session_agree(app_database, owner, make
     assert tuple(row) == (30, 30)
 
 
-async def test_a_client_that_floods_is_told_to_wait(app_database, make_site, item):
+async def test_a_client_that_floods_is_told_to_wait(app_database, make_site, owner, item):
     site = await make_site()
     door, stop = await serve(app_database, Settings(rate_limit_per_minute=60, rate_limit_burst=5))
     answers = [await door.post("/v1/events", {"site": site.public_id, **item()}) for _ in range(12)]
@@ -102,6 +102,9 @@ async def test_a_client_that_floods_is_told_to_wait(app_database, make_site, ite
     await stop()
     said = [a.status_code for a in answers]
     assert said[:5] == [200] * 5 and said[-1] == 429
+    tally = dict(await owner.fetch("SELECT outcome, n FROM ingest_tally WHERE site_id = $1", site.id))
+    assert tally["rate_limited"] == said.count(429)
+    assert sum(tally.values()) == len(said) + 1  # and the one by the other door
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
     assert answers[-1].headers["access-control-allow-origin"] == "https://shop.example"
     assert legacy.status_code == 200  # each door counts for itself

@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
-from tests.web.browsing import PASSWORD, Browser, Running, running
 
 from opsmantik.people.passwords import Passwords
+from tests.web.browsing import PASSWORD, Browser, Running, running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -17,11 +17,11 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from tests.web.browsing import Browser, running
 
 from opsmantik.errors import Unavailable
 from opsmantik.web import live as module
 from opsmantik.web.live import CHANNEL, Live, Page, Stream
+from tests.web.browsing import Browser, running
 
 CHROME = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"

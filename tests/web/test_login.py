@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.web.browsing import PASSWORD, running
 
 from opsmantik.people.attempts import FREE_BY_ACCOUNT
 from opsmantik.people.first_admin import setup_link
 from opsmantik.web.guard import safe_next
+from tests.web.browsing import PASSWORD, running
 
 NEXT = {
     "a page": ("/sites/1?show=waiting", "/sites/1?show=waiting"),
