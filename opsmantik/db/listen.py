@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -13,66 +15,79 @@ from opsmantik.db.connect import UNREACHABLE
 
 log = structlog.get_logger()
 
-PROBE_SECONDS = 10.0
+CONNECT_SECONDS = 5
+PROBE_SECONDS = 15.0
 LONGEST_PAUSE = 5.0
 
 
 class Listener:
-    """Calls `heard(channel, payload)` for each notice, and `caught_up()` after every (re)connection: what was
-    said in between is lost, so whoever listens must look for themselves then.
+    """Calls ``heard(payload)`` for each notice on the channel, and ``caught_up()`` after every (re)connection: what
+    was said in between is lost, so whoever listens must look for themselves then.
     """
 
     def __init__(
         self,
         dsn: str,
-        channels: tuple[str, ...],
-        heard: Callable[[str, str], None],
-        caught_up: Callable[[], None] = lambda: None,
+        channel: str,
+        heard: Callable[[str], None],
+        caught_up: Callable[[], None],
+        *,
+        name: str,
     ) -> None:
         self._dsn = dsn
-        self._channels = channels
+        self._channel = channel
         self._heard = heard
         self._caught_up = caught_up
+        self._name = name
         self._task: asyncio.Task[None] | None = None
-        self.connected = False
+        self.listening = False
 
     async def start(self) -> None:
+        """Begin to listen; returns at once, and goes on trying while the database is away."""
         self._task = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            with suppress(asyncio.CancelledError):
+                await self._task
 
     async def _keep(self) -> None:
-        pause = 0.1
+        failures = 0
         while True:
             try:
-                await self._listen()
-                pause = 0.1
-            except UNREACHABLE as lost:
-                log.warning("listen.lost", error=str(lost) or type(lost).__name__)
-            self.connected = False
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
-
-    async def _listen(self) -> None:
-        connection: Any = await asyncpg.connect(
-            self._dsn, server_settings={"application_name": "opsmantik listen"}
-        )
-        try:
-            for channel in self._channels:
-                await connection.add_listener(channel, self._on_notice)
-            self.connected = True
-            self._caught_up()
-            while not connection.is_closed():
-                await asyncio.sleep(PROBE_SECONDS)
-                await connection.execute(
-                    "SELECT", timeout=PROBE_SECONDS
-                )  # a dead peer says nothing by itself
-        finally:
-            if not connection.is_closed():
+                connection = await asyncpg.connect(
+                    self._dsn,
+                    timeout=CONNECT_SECONDS,
+                    server_settings={"application_name": f"opsmantik {self._name}"},
+                )
+            except (*UNREACHABLE, asyncpg.PostgresError) as lost:
+                if failures == 0:
+                    log.warning(f"{self._name}.unreachable", error=str(lost))
+                failures += 1
+                pause = min(0.2 * 2**failures, LONGEST_PAUSE)
+                await asyncio.sleep(pause * random.uniform(0.5, 1))
+                continue
+            try:
+                await self._listen(connection)
+            except (*UNREACHABLE, asyncpg.PostgresError) as lost:
+                log.warning(f"{self._name}.lost", error=str(lost))
+            finally:
+                self.listening = False
                 connection.terminate()
+            failures = 1
+
+    async def _listen(self, connection: Any) -> None:
+        ended = asyncio.Event()
+        connection.add_termination_listener(lambda _: ended.set())
+        await connection.add_listener(self._channel, self._on_notice)
+        self.listening = True
+        self._caught_up()
+        while not ended.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), PROBE_SECONDS)
+            if not ended.is_set():  # a connection that died without a word is found out here
+                await connection.fetchval("SELECT 1", timeout=CONNECT_SECONDS)
 
     def _on_notice(self, connection: Any, pid: int, channel: str, payload: str) -> None:
-        self._heard(channel, payload)
+        self._heard(payload)

@@ -2,7 +2,7 @@
 
 Enters: the owner's DSN and the password that the application's role shall have. Leaves: the names of what was
 applied. Two processes at once are safe: the second waits for the first and finds nothing to do. A migration that
-cannot have its lock within a second lets go, so that nobody queues behind it, and tries again; after
+cannot have its lock within a second (and a little, so that a vacuum in the way is ended) lets go, so that nobody queues behind it, and tries again; after
 :data:`LOCK_TRIES` it says so (:class:`~opsmantik.errors.MigrationBusy`).
 """
 
@@ -101,7 +101,7 @@ async def _apply(
     for attempt in range(1, LOCK_TRIES + 1):
         try:
             async with connection.transaction():
-                await connection.execute("SET LOCAL lock_timeout = '1s'")
+                await connection.execute("SET LOCAL lock_timeout = '1200ms'")
                 await connection.execute(text)
                 await connection.execute(
                     "INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)", name, checksum
@@ -121,7 +121,7 @@ async def _apply_functions(connection: Any, on_progress: Callable[[str], object]
     for attempt in range(1, LOCK_TRIES + 1):
         try:
             async with connection.transaction():
-                await connection.execute("SET LOCAL lock_timeout = '1s'")
+                await connection.execute("SET LOCAL lock_timeout = '1200ms'")
                 for path in function_files():
                     await connection.execute(path.read_text())
             return
@@ -133,6 +133,13 @@ async def _apply_functions(connection: Any, on_progress: Callable[[str], object]
 
 async def _make_months(connection: Any) -> None:
     """This month and those ahead; upkeep goes on from here."""
+    try:
+        await _make_months_ahead(connection)
+    except asyncpg.LockNotAvailableError as busy:
+        raise MigrationBusy(name="of the months ahead", tries=1) from busy
+
+
+async def _make_months_ahead(connection: Any) -> None:
     async with connection.transaction():
         await connection.execute("SET LOCAL app.maintenance = 'on'")
         await connection.execute(

@@ -16,15 +16,14 @@ import contextlib
 import random
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import structlog
 
-from opsmantik.db.connect import UNREACHABLE
+from opsmantik.db.listen import Listener
 from opsmantik.errors import Unavailable
 
 log = structlog.get_logger()
@@ -34,8 +33,6 @@ HEARTBEAT_SECONDS = 5.0
 LIFE_SECONDS = 600.0  # then the page connects anew, which checks again that it may
 RETRY_MS = 1000
 SEND_SECONDS = 10.0  # a page that takes nothing for so long has gone
-PROBE_SECONDS = 15.0
-LONGEST_BACKOFF = 5.0
 MOST_PAGES = 2000
 
 Scope = MutableMapping[str, Any]
@@ -67,17 +64,20 @@ class Live:
     """The listener and the pages that wait on it."""
 
     def __init__(self, app_dsn: str) -> None:
-        self._dsn = app_dsn
+        self._listener = Listener(app_dsn, CHANNEL, self._noticed, self._look_again, name="live")
         self._pages: dict[UUID, set[Page]] = defaultdict(set)
         self._count = 0
-        self._task: asyncio.Task[None] | None = None
-        self.listening = False
         self.closing = asyncio.Event()
 
     async def start(self) -> None:
         """Begin to listen; returns at once, and goes on trying while the database is away."""
         self.closing.clear()
-        self._task = asyncio.create_task(self._listen())
+        await self._listener.start()
+
+    @property
+    def listening(self) -> bool:
+        """Whether notices come through at this moment."""
+        return self._listener.listening
 
     def close_pages(self) -> None:
         """End all streams, so that the server can stop; the pages connect again by themselves."""
@@ -89,50 +89,15 @@ class Live:
     async def stop(self) -> None:
         """End all streams and stop to listen."""
         self.close_pages()
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._listener.stop()
 
-    async def _listen(self) -> None:
-        """Keep one connection that listens; after a loss tell every page to look: notices were missed."""
-        failures = 0
-        while True:
-            try:
-                connection = await asyncpg.connect(
-                    self._dsn, timeout=5, server_settings={"application_name": "opsmantik live"}
-                )
-            except (*UNREACHABLE, asyncpg.PostgresError) as lost:
-                if failures == 0:
-                    log.warning("live.unreachable", error=str(lost))
-                failures += 1
-                delay = min(0.2 * 2**failures, LONGEST_BACKOFF)
-                await asyncio.sleep(delay * random.uniform(0.5, 1))
-                continue
-            try:
-                await self._keep_listening(connection)
-            except (*UNREACHABLE, asyncpg.PostgresError) as lost:
-                log.warning("live.lost", error=str(lost))
-            finally:
-                self.listening = False
-                connection.terminate()
-            failures = 1
-
-    async def _keep_listening(self, connection: Any) -> None:
-        ended = asyncio.Event()
-        connection.add_termination_listener(lambda _: ended.set())
-        await connection.add_listener(CHANNEL, self._noticed)
-        self.listening = True
+    def _look_again(self) -> None:
+        """After a loss every page looks for itself: notices were missed."""
         for pages in self._pages.values():
             for page in pages:
                 page.tell(0, True)
-        while not ended.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), PROBE_SECONDS)
-            if not ended.is_set():  # a connection that died without a word is found out here
-                await connection.fetchval("SELECT 1", timeout=5)
 
-    def _noticed(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:
+    def _noticed(self, payload: str) -> None:
         try:
             site, sequence, kind = payload.split(":")
             self.changed(UUID(site), int(sequence), kind == "i")

@@ -103,7 +103,7 @@ def test_migrations_hold_no_function_and_begin_with_a_lock_timeout():
         text = path.read_text()
         assert "CREATE FUNCTION" not in text.upper() and "OR REPLACE FUNCTION" not in text.upper(), path.name
         first = next(line for line in text.splitlines() if line and not line.startswith("--"))
-        assert first == "SET LOCAL lock_timeout = '1s';", path.name
+        assert first == "SET LOCAL lock_timeout = '1200ms';", path.name
 
 
 def test_every_function_pins_its_search_path_and_is_closed_to_the_public():

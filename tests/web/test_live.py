@@ -155,7 +155,7 @@ def test_a_notice_for_a_site_that_nobody_looks_at_leaves_nothing_behind() -> Non
 
 @pytest.mark.parametrize("payload", ["", "x", "a:b:c", f"{UUID(int=0)}:x:i", f"{UUID(int=0)}:1", "::::"])
 def test_a_notice_that_cannot_be_read_harms_nothing(payload: str) -> None:
-    Live("postgresql://nowhere")._noticed(None, 0, CHANNEL, payload)
+    Live("postgresql://nowhere")._noticed(payload)
 
 
 def test_more_pages_than_one_process_should_hold_are_told_to_come_back(
@@ -309,9 +309,9 @@ async def test_while_it_cannot_listen_there_is_no_heartbeat(
     browser, _, path = site
     async with listening(browser, path) as listener:
         await listener.event("heartbeat")
-        monkeypatch.setattr(web.app.live, "listening", False)
+        monkeypatch.setattr(web.app.live._listener, "listening", False)
         await listener.nothing("heartbeat")
-        monkeypatch.setattr(web.app.live, "listening", True)
+        monkeypatch.setattr(web.app.live._listener, "listening", True)
         await listener.event("heartbeat", within=1)
 
 

@@ -1,6 +1,6 @@
 -- People and what they may enter. The app role may read these rows only through the policies below;
 -- what must be known before anyone is signed in goes through functions (db/functions/).
-SET LOCAL lock_timeout = '1s';
+SET LOCAL lock_timeout = '1200ms';
 
 CREATE SCHEMA parts;
 COMMENT ON SCHEMA parts IS 'Monthly partitions. Nothing in here is granted to anybody: rows are reached through their parents.';

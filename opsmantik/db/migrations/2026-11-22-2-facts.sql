@@ -1,6 +1,6 @@
 -- What happened on the sites. Every key starts with site_id, so the schema can be distributed by site;
 -- foreign keys stand in statements of their own, by name, so that they can be dropped and added around it.
-SET LOCAL lock_timeout = '1s';
+SET LOCAL lock_timeout = '1200ms';
 
 -- The registry that fixes a session's month once. A session id that comes back months later finds its
 -- month here; a second session with the same id cannot be stored.
@@ -234,8 +234,8 @@ CREATE INDEX upkeep_runs_job_idx ON upkeep_runs (job, started_at DESC);
 -- Foreign keys. Sessions and their registry point at each other: a key without its session, or a session without
 -- its key, cannot be stored. So whatever points at the key points at the session and at its month, and the check
 -- for every single event reads one plain table; against the partitioned table it would cost four times as much.
--- Checked at commit and NO ACTION: a session may move between partitions inside one transaction (the default
--- partition is emptied that way).
+-- Checked at commit, because a key is written before its session. Moving sessions out of the default partition
+-- drops that one and adds it again (functions/drain_default_month.sql).
 ALTER TABLE session_keys ADD CONSTRAINT session_keys_site_id_fkey FOREIGN KEY (site_id) REFERENCES sites (id);
 ALTER TABLE sessions ADD CONSTRAINT sessions_key_fkey
     FOREIGN KEY (site_id, created_month, id) REFERENCES session_keys (site_id, created_month, id);

@@ -1,7 +1,7 @@
 -- Row security and grants. A policy compares the key with a setting that stands for one transaction only
 -- (SET LOCAL, see db/connect.py): an index condition, no function per row, and it works on shards too.
 -- The setting is '' after the transaction that set it; nullif makes that "no site", not an error.
-SET LOCAL lock_timeout = '1s';
+SET LOCAL lock_timeout = '1200ms';
 
 DO $$
 DECLARE

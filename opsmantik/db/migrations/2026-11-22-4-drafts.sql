@@ -1,5 +1,5 @@
 -- The shapes in which the server hands a batch of events to the database (functions/ingest_batch.sql).
-SET LOCAL lock_timeout = '1s';
+SET LOCAL lock_timeout = '1200ms';
 
 CREATE TYPE session_draft AS (
     site_id uuid, id uuid, received_at timestamptz, started_at timestamptz, last_event_at timestamptz,
