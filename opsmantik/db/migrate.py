@@ -2,8 +2,8 @@
 
 Enters: the owner's DSN and the password that the application's role shall have. Leaves: the names of what was
 applied. Two processes at once are safe: the second waits for the first and finds nothing to do. A migration that
-cannot have its lock within a second (and a little, so that a vacuum in the way is ended) lets go, so that nobody queues behind it, and tries again; after
-:data:`LOCK_TRIES` it says so (:class:`~opsmantik.errors.MigrationBusy`).
+cannot have its lock within a second (and a little, so that a vacuum in the way is ended) lets go, so that nobody
+queues behind it, and tries again; after :data:`LOCK_TRIES` it says so (:class:`~opsmantik.errors.MigrationBusy`).
 """
 
 from __future__ import annotations
