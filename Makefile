@@ -28,11 +28,12 @@ test: install-dev chromium lint ## lint, then all tests
 test-quick: install-dev ## the tests that need neither a browser nor patience: under a minute
 	$(BIN)/python -m pytest -m "not browser and not slow" $(ARGS)
 
-lint: install-dev ## style, types, floors, migrations
+lint: install-dev ## style, types, floors, migrations, the built tracker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tracker/build.py --check
 	$(if $(MIGRATIONS),$(BIN)/squawk $(MIGRATIONS))
 
 bench: install-dev ## measure every published figure
