@@ -158,8 +158,9 @@ class Double:
         self.thread.start()
 
     def case_of(self, path: str) -> Case:
+        """The case whose path it is; what goes to an address without a number is for nobody."""
         parts = path.split("/")
-        return self.cases[int(parts[2])] if parts[1] in ("c", "p") else self.cases[max(self.cases)]
+        return self.cases[int(parts[2])] if parts[1] == "c" else Case(0, "", "")
 
     def new_case(self) -> Case:
         number = len(self.cases) + 1
