@@ -39,8 +39,9 @@ BUSY = (
 TRIES = 3
 # More waiting than this and the newcomer is told to come back: memory stays bounded, and so does the wait.
 MOST_WAITING = 20_000
-# With more than one transaction under way a slow commit holds up nobody.
-CONNECTIONS = 2
+# With more than one transaction under way a slow commit holds up nobody, and reading goes on beside writing.
+CONNECTIONS = 3
+LEAST_SHARE = 16
 
 STORED = "stored"
 PULSE = "pulse"
@@ -116,10 +117,13 @@ class Writer:
                     return
                 self._wake.clear()
                 await self._wake.wait()
-                if self._window and not self._closing:
-                    await asyncio.sleep(self._window)
-                continue
+            if self._window and self._waiting_items < LEAST_SHARE and not self._closing:
+                await asyncio.sleep(
+                    self._window
+                )  # a transaction costs as much as a dozen events: gather some
             taken = self._take()
+            if not taken:
+                continue
             try:
                 outcomes = await self._store([item for items, _ in taken for item in items])
             except Unavailable as lost:
@@ -140,10 +144,15 @@ class Writer:
                 start += len(items)
 
     def _take(self) -> list[tuple[Sequence[Item], asyncio.Future[list[str]]]]:
-        """The oldest requests, up to a batch; a request is never torn apart."""
+        """The oldest requests: this connection's share of those that wait. A request is never torn apart.
+
+        Taking all would set the pace for everybody: every client waits for one transaction, then all send at once
+        and the database waits for them. With shares, one half is written while the other half is read.
+        """
+        most = min(self._batch_max, max(LEAST_SHARE, -(-self._waiting_items // CONNECTIONS)))
         size = count = 0
         for items, _ in self._waiting:
-            if count and size + len(items) > self._batch_max:
+            if count and size + len(items) > most:
                 break
             size += len(items)
             count += 1
@@ -190,7 +199,12 @@ class Writer:
         batch = Batch(items)
         async with self._database.connection() as connection, connection.transaction():
             row = await connection.fetchrow(
-                INGEST, batch.sessions, batch.events, batch.intents, batch.tallies, batch.rejected
+                INGEST,
+                batch.sessions,
+                batch.events,
+                batch.intents,
+                batch.tallies,
+                batch.rejected,
             )
             if row["leads"]:
                 await connection.execute(SCORE, [_scored(lead) for lead in row["leads"]])

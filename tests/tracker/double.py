@@ -148,6 +148,7 @@ class Double:
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
+            request_queue_size = 128  # a browser opens connections in bursts
 
             def handle_error(self, request: object, client_address: object) -> None:
                 """A browser that closes its connections at the end of a test is no news."""
