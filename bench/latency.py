@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from results import Figure, Wanted, figures
+from results import Figure, Wanted, bound_by, figures
 from stand import Stand
 
 RATE, SECONDS, WARM = 500.0, 30.0, 2.0
@@ -23,4 +23,5 @@ def latency(stand: Stand, scale: float) -> tuple[list[Figure], list[dict[str, An
         Wanted("500 events/s: events in a transaction", "", lambda run: run["events_per_transaction"]),
         Wanted("500 events/s: errors", "", lambda run: float(sum(run["failures"].values())), None, 0, True),
     ]
-    return figures([run], wanted, "the time for which events are gathered, and one commit"), [run]
+    bound = bound_by([run], stand.cores, "the time for which events are gathered, and one commit")
+    return figures([run], wanted, bound), [run]

@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Iterator
 
 import msgspec
-from machine import cpu_seconds
+from machine import busy_seconds, cpu_seconds
 from mix import Kind, Shot, Site, Traffic
 
 DRAIN_SECONDS = 20.0
@@ -53,7 +53,7 @@ class Report(msgspec.Struct):
     requests: int
     events: int
     latency_ms: dict[str, float]
-    cpu_seconds: dict[str, float]
+    cpu_seconds: dict[str, float]  # of the order's processes, the generator, and the whole machine
     whole_requests: int
     whole_events: int
     whole_rows: int
@@ -145,7 +145,7 @@ class Load:
 
     def _cpu(self) -> dict[str, float]:
         others = {name: cpu_seconds(pid) for name, pid in self.order.processes.items()}
-        return others | {"generator": time.process_time()}
+        return others | {"generator": time.process_time(), "machine": busy_seconds()}
 
     def _closed(self, start: float) -> Iterator[bool]:
         """Yields when warm, at the end of the measurement (whether the requests ran out), and when all is answered."""

@@ -73,18 +73,24 @@ def figures(runs: Sequence[dict[str, Any]], wanted: Iterable[Wanted], bound: str
     return found
 
 
-def bound_by(runs: Sequence[dict[str, Any]], cores: int) -> str:
-    """In words, from the CPU time that each part took: what was full."""
+def bound_by(runs: Sequence[dict[str, Any]], cores: int, otherwise: str = "") -> str:
+    """In words, from the CPU time that each part took: what was full; ``otherwise`` if it is known to be that."""
     busy = {
         name: statistics.median(run["cpu_seconds"][name] / run["seconds"] for run in runs)
-        for name in ("server", "postgres", "generator")
+        for name in ("server", "postgres", "generator", "machine")
     }
+    ours = busy["server"] + busy["postgres"] + busy["generator"]
+    others = max(busy["machine"] - ours, 0.0)
     shares = f"server {busy['server']:.2f}, PostgreSQL {busy['postgres']:.2f}, generator {busy['generator']:.2f} of a core"
-    if sum(busy.values()) > 0.9 * cores:
+    if others > 0.1 * cores:
+        return f"other work on this machine, which took {others:.2f} of {cores} cores ({shares})"
+    if otherwise:
+        return otherwise
+    if ours > 0.9 * cores:
         return f"all {cores} cores are busy ({shares})"
     if busy["server"] > 0.9:
         return f"the one Python process fills its core ({shares})"
-    return f"waiting for one another: {100 - 100 * sum(busy.values()) / cores:.0f} % of the cores idle ({shares})"
+    return f"parts waiting for one another: {100 - 100 * busy['machine'] / cores:.0f} % idle ({shares})"
 
 
 def save(result: Result) -> Path:
