@@ -103,12 +103,12 @@ const settle = (batch, [status, after, answer]) => {
   debug([status, batch]);
   const { results } = attempt(() => JSON.parse(answer)) || {};
   if (status > 199 && status < 300) {
-    batch.forEach((item, at) => {
-      const result = results && (results.find((one) => one.id === item.e.id) || results[at]);
+    for (const item of batch) {
+      const result = results && results.find((one) => one.id === item.e.id);
       // Accepted, duplicate and rejected are final; what is not listed was accepted.
       if (result && !/^(acc|dup|rej)/.test(result.status)) rest(item);
       else remove(item.k);
-    });
+    }
     remove(PAUSE);
     return true;
   }
