@@ -20,6 +20,8 @@ from opsmantik.db import child, embedded, postmaster, roles
 from opsmantik.db.embedded import EmbeddedServer
 from opsmantik.errors import AlreadyRunning, NotRunning, PostgresFailed
 
+pytestmark = pytest.mark.slow  # kills, recoveries and waits: seconds each
+
 KEY = "k" * 32
 IS_ROOT = os.geteuid() == 0
 

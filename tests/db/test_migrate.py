@@ -54,6 +54,7 @@ async def test_a_migration_that_changed_after_it_was_applied_is_refused(empty):
         await migrate(empty, app_password=PASSWORD, on_progress=lambda words: None)
 
 
+@pytest.mark.slow
 async def test_a_migration_behind_a_long_transaction_lets_go_and_tries_again(empty, tmp_path, monkeypatch):
     """It holds its place in the lock queue for a second at most, so readers never stand behind it."""
     owner = await asyncpg.connect(empty)

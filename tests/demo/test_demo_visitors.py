@@ -26,6 +26,8 @@ from opsmantik.errors import NotFound, Unavailable
 from opsmantik.settings import Settings
 from opsmantik.web.collect import Collect
 
+pytestmark = pytest.mark.slow  # kills, recoveries and waits: seconds each
+
 RUSH_HOUR = Traffic(visit_every=(0.04, 0.06), lead_every=(0.15, 0.2), first_lead=0, pace=80, patience=3)
 # Loopback plays the edge, so that the place headers that visitors send are believed.
 SETTINGS = Settings(trusted_proxies=(ip_network("127.0.0.0/8"),), geo_headers="cloudflare")

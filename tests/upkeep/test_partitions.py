@@ -16,6 +16,8 @@ import pytest
 from opsmantik.upkeep.partitions import drain_default, list_partitions, make_months_ahead, waiting_months
 from opsmantik.upkeep.runner import connect
 
+pytestmark = pytest.mark.slow  # locks, long readers and streams: seconds each
+
 # Each test has months of its own, far from the present: none of them has a partition yet.
 _years = count(2031)
 

@@ -23,6 +23,8 @@ from opsmantik.web import live as module
 from opsmantik.web.live import CHANNEL, Live, Page, Stream
 from tests.web.browsing import Browser, running
 
+pytestmark = pytest.mark.slow  # locks, long readers and streams: seconds each
+
 CHROME = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"
 )
