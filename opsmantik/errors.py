@@ -47,6 +47,22 @@ class Malformed(OpsMantikError):
     code = "malformed"
 
 
+# The words are clock.py's, which knows the bound that is wrong. Nothing is put around them: programs of the first
+# generation compare them.
+class BadRange(OpsMantikError):
+    """{explanation}"""
+
+    status = 400
+    code = "bad_range"
+
+
+# A refusal in the first generation's own words, like those about ranges.
+class InvalidDimension(BadRange):
+    """Invalid dimension: {dimension}. Must be source, device, or city"""
+
+    code = "invalid_dimension"
+
+
 class NotSignedIn(OpsMantikError):
     """Sign in first."""
 
@@ -82,11 +98,32 @@ class Conflict(OpsMantikError):
     code = "conflict"
 
 
+class MoveRefused(OpsMantikError):
+    """This lead is {status}, so it cannot be {wanted}: {reason}."""
+
+    status = 409
+    code = "move_refused"
+
+
+class MergedTap(OpsMantikError):
+    """This tap was folded into another lead; decide about that one: {lead}."""
+
+    status = 409
+    code = "merged_tap"
+
+
 class TooLarge(OpsMantikError):
     """The body is larger than the {limit} bytes that are taken at once."""
 
     status = 413
     code = "too_large"
+
+
+class NotJson(OpsMantikError):
+    """Send it as application/json; it came with {given}."""
+
+    status = 415
+    code = "not_json"
 
 
 class Unprocessable(OpsMantikError):

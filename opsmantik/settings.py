@@ -84,6 +84,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_burst: Annotated[int, Meta(ge=1)] = 500
     """Requests that a client may send at once before that rate binds it."""
 
+    valkey_url: str | None = None
+    """Valkey or Redis that several servers share, as in valkey://user:password@host:6379/0 (valkeys:// for TLS):
+    notices and rate limits go through it. Not set: notices go through PostgreSQL, each server limits by itself."""
+
     @property
     def base_url(self) -> str:
         """Where browsers reach this installation, without a slash at the end."""
@@ -98,7 +102,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Without the fields that hold secrets, since settings end up in logs."""
-        hidden = {"secret_key", "database_url", "app_database_url"}
+        hidden = {"secret_key", "database_url", "app_database_url", "valkey_url"}
         shown = {n: "***" if n in hidden and v else v for n, v in msgspec.structs.asdict(self).items()}
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
@@ -204,6 +208,15 @@ def _database(text: str) -> str:
     return text
 
 
+def _valkey(text: str) -> str:
+    parts = urlsplit(text)
+    schemes = ("valkey", "valkeys", "redis", "rediss", "unix")
+    if parts.scheme not in schemes or not (parts.path if parts.scheme == "unix" else parts.hostname):
+        raise ValueError("is not an address of the form valkey://user:password@host:6379/0")
+    _ = parts.port  # raises where it is no number
+    return text
+
+
 def _address(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
@@ -218,6 +231,7 @@ _READ: dict[str, Any] = {
     "app_database_url": _database,
     "public_url": _address,
     "secret_key": _secret,
+    "valkey_url": _valkey,
     "trusted_proxies": _networks,
     "log_level": lambda text: msgspec.convert(text.lower(), LogLevel),
     "geo_headers": lambda text: msgspec.convert(text.lower(), GeoHeaders),

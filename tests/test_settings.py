@@ -33,6 +33,17 @@ GOOD = {
     "an address that browsers can open": ({"OPSMANTIK_HOST": "0.0.0.0"}, "base_url", "http://127.0.0.1:8000"),
     "an IPv6 address": ({"OPSMANTIK_HOST": "::1"}, "base_url", "http://[::1]:8000"),
     "the rate limit can be off": ({"OPSMANTIK_RATE_LIMIT_PER_MINUTE": "0"}, "rate_limit_per_minute", 0),
+    "Valkey by its own name": (
+        {"OPSMANTIK_VALKEY_URL": "valkeys://user:pw@cache.example:6380/2"},
+        "valkey_url",
+        "valkeys://user:pw@cache.example:6380/2",
+    ),
+    "Redis": ({"OPSMANTIK_VALKEY_URL": "redis://localhost"}, "valkey_url", "redis://localhost"),
+    "a socket": (
+        {"OPSMANTIK_VALKEY_URL": "unix:///run/valkey.sock"},
+        "valkey_url",
+        "unix:///run/valkey.sock",
+    ),
     "windows of less than a millisecond": ({"OPSMANTIK_BATCH_WINDOW_MS": "0.5"}, "batch_window_ms", 0.5),
 }
 
@@ -47,6 +58,13 @@ BAD = {
     "OPSMANTIK_LOG_LEVEL": ["loud"],
     "OPSMANTIK_BATCH_MAX": ["0", "-1"],
     "OPSMANTIK_RATE_LIMIT_BURST": ["0"],
+    "OPSMANTIK_VALKEY_URL": [
+        "localhost:6379",
+        "http://cache.example",
+        "valkey://",
+        "valkey://h:port",
+        "unix://",
+    ],
 }
 
 
@@ -69,9 +87,20 @@ def test_every_variable_is_described() -> None:
 
 def test_secrets_are_not_shown() -> None:
     shown = repr(
-        settings.load({"DATABASE_URL": "postgres://u:pw-in-url@h/d", "OPSMANTIK_SECRET_KEY": "k" * 32})
+        settings.load(
+            {
+                "DATABASE_URL": "postgres://u:pw-in-url@h/d",
+                "OPSMANTIK_SECRET_KEY": "k" * 32,
+                "OPSMANTIK_VALKEY_URL": "valkey://u:pw-in-cache@h",
+            }
+        )
     )
-    assert "pw-in-url" not in shown and "k" * 32 not in shown and "port=8000" in shown
+    assert (
+        "pw-in-url" not in shown
+        and "pw-in-cache" not in shown
+        and "k" * 32 not in shown
+        and "port=8000" in shown
+    )
 
 
 def test_the_secret_key_is_made_once_and_kept_private(tmp_path: Path) -> None:

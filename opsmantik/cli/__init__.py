@@ -21,6 +21,7 @@ COMMANDS = {
     "serve": ("serve", "serve"),
     "db": ("db", "app"),
     "site": ("site", "app"),
+    "counters": ("counters", "app"),
     "upkeep": ("upkeep", "app"),
     "partitions": ("upkeep", "partitions"),
     "demo": ("demo", "app"),

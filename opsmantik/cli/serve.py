@@ -70,9 +70,10 @@ def serve(
 
 async def _serve(server: uvicorn.Server, listener: socket.socket, owner_url: str) -> None:
     """Serve until a signal comes; the background jobs run beside, as the schema's owner."""
+    from opsmantik.cli.jobs import JOBS
     from opsmantik.upkeep.runner import Upkeep
 
-    upkeep = Upkeep(owner_url)
+    upkeep = Upkeep(owner_url, JOBS)
     await upkeep.start()
     try:
         await server.serve(sockets=[listener])

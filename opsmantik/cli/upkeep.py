@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from opsmantik import settings as environment
-from opsmantik.cli import logs
+from opsmantik.cli import jobs, logs
 from opsmantik.db import embedded
 from opsmantik.errors import NotFound
 from opsmantik.upkeep import partitions as months
@@ -28,9 +29,9 @@ console = Console()
 def status(context: typer.Context) -> None:
     """Show when each job last ran, how it went, and when it is due."""
     if context.invoked_subcommand is None:
-        latest = _as_owner(runner.latest_runs)
+        latest = _as_owner(partial(runner.latest_runs, jobs=jobs.JOBS))
         table = Table("Job", "Last run", "Outcome", "Due", "Detail", box=None, header_style="bold")
-        for job in runner.JOBS:
+        for job in jobs.JOBS:
             table.add_row(job.name, *_row(job, latest.get(job.name)))
         console.print(table)
 
@@ -40,9 +41,9 @@ def run(
     job: Annotated[str, typer.Argument(help="Which one; all of them if not given.")] = "",
 ) -> None:
     """Run a job now, here; ends with 1 if it failed."""
-    chosen = [known for known in runner.JOBS if job in ("", known.name)]
+    chosen = [known for known in jobs.JOBS if job in ("", known.name)]
     if not chosen:
-        raise NotFound(what=f"job {job}; there are {', '.join(known.name for known in runner.JOBS)}")
+        raise NotFound(what=f"job {job}; there are {', '.join(known.name for known in jobs.JOBS)}")
     owner = _owner_dsn()
     runs = [asyncio.run(runner.run_job(owner, known)) for known in chosen]
     for done in runs:

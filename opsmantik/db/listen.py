@@ -84,8 +84,10 @@ class Listener:
         self.listening = True
         self._caught_up()
         while not ended.is_set():
+            # Not wait_for: on Python 3.11 it forgets that it was cancelled if the connection ends in that moment.
             with suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), PROBE_SECONDS)
+                async with asyncio.timeout(PROBE_SECONDS):
+                    await ended.wait()
             if not ended.is_set():  # a connection that died without a word is found out here
                 await connection.fetchval("SELECT 1", timeout=CONNECT_SECONDS)
 

@@ -78,6 +78,7 @@ async def _migrate(connection: Any, app_password: str, on_progress: Callable[[st
         applied.append(path.name)
     await _apply_functions(connection, on_progress)
     await _make_months(connection)
+    await _build_counters(connection, on_progress)
     return applied
 
 
@@ -129,6 +130,18 @@ async def _apply_functions(connection: Any, on_progress: Callable[[str], object]
             on_progress(f"functions: {busy}; trying again ({attempt}/{LOCK_TRIES})")
             await asyncio.sleep(min(0.2 * attempt, 2))
     raise MigrationBusy(name="functions", tries=LOCK_TRIES)
+
+
+async def _build_counters(connection: Any, on_progress: Callable[[str], object]) -> None:
+    """Counters for sites whose rows are from before there were any; some seconds for a million events."""
+    async with connection.transaction():
+        await connection.execute("SET LOCAL app.maintenance = 'on'")
+        found = await connection.fetch(
+            "SELECT site_id FROM site_pulse WHERE counted_at IS NULL ORDER BY site_id"
+        )
+    for number, row in enumerate(found, 1):
+        on_progress(f"counting the rows of site {number} of {len(found)}")
+        await connection.execute("SELECT rebuild_counters($1)", row["site_id"])
 
 
 async def _make_months(connection: Any) -> None:

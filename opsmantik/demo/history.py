@@ -50,7 +50,7 @@ async def write_history(
     site = registry.find(business.public_id)
     if site is None:
         raise NotFound(what=f"site for {business.domain}")
-    writer = Writer(database, lambda site_id, sequence, intents: None, window_ms=0, batch_max=1)
+    writer = Writer(database, lambda site_id, intents: None, window_ms=0, batch_max=1)
     await writer.start()
     written = 0
     try:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
@@ -24,12 +25,15 @@ from opsmantik.demo.pages import landing_addresses
 from opsmantik.errors import OpsMantikError
 from opsmantik.people.passwords import Passwords
 from opsmantik.settings import Settings, private_directory
+from opsmantik.upkeep.folding import fold_all
 
 EMAIL: Final = "demo@opsmantik.example"
 NAME: Final = "Demo"
 DAYS: Final = 60
 # Tables that grew by so many events want fresh statistics before the first screen asks.
 WORTH_STATISTICS: Final = 1000
+# What came in so lately nobody has decided yet: there is something to do for who signs in.
+STILL_WAITING: Final = timedelta(hours=6)
 # Letters and digits that nobody confuses when typing them from a terminal.
 _LETTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -75,14 +79,20 @@ async def ensure_demo(
         try:
             user_id = await store.ensure_user(connection, Passwords(), EMAIL, NAME, credentials.password)
             starts: list[tuple[Business, datetime]] = []
+            past: list[tuple[UUID, datetime]] = []
             for business in BUSINESSES.values():
                 origins = origins_for(settings, business)
                 site_id = await store.ensure_site(connection, user_id, business, origins, since)
                 newest = await store.newest_session(connection, site_id)
-                starts.append((business, max(since, newest) if newest else since))
+                start = max(since, newest) if newest else since
+                starts.append((business, start))
+                past.append((site_id, start))
             await store.make_months(connection, since, until)
             if await _write(database, starts, until, progress) > WORTH_STATISTICS:
+                await fold_all(database)
                 await store.analyze(connection)
+            for site_id, start in past:
+                await store.decide_history(connection, site_id, user_id, start, until - STILL_WAITING)
         finally:
             await database.close()
     progress(1.0, "History is there")

@@ -76,6 +76,16 @@ async def newest_session(connection: Any, site_id: UUID) -> datetime | None:
     return found
 
 
+async def decide_history(
+    connection: Any, site_id: UUID, user_id: UUID, since: datetime, until: datetime
+) -> int:
+    """Have the leads of a past range decided, and its figures counted anew; how many leads that were."""
+    async with connection.transaction():
+        decided: int = await connection.fetchval(SQL.decide_history, site_id, since, until, user_id)
+        await connection.execute(SQL.rebuild_counters, site_id)
+    return decided
+
+
 async def make_months(connection: Any, since: datetime, until: datetime) -> None:
     """Partitions for every month of a range, so that history lies in its own months."""
     await connection.execute(SQL.make_months, since, until)

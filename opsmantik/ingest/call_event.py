@@ -30,10 +30,10 @@ class CallEvent(msgspec.Struct):
 
 
 class Recorded(msgspec.Struct):
-    """The answer, and the site's new sequence number when a lead was added."""
+    """The answer, and whether a lead was added."""
 
     answer: dict[str, Any]
-    pulse: int | None
+    is_new: bool
 
 
 async def record_call(database: Database, site: Site, call: CallEvent) -> Recorded:
@@ -44,7 +44,7 @@ async def record_call(database: Database, site: Site, call: CallEvent) -> Record
     )
     async with database.connection() as connection, connection.transaction():
         row = await connection.fetchrow(
-            "SELECT * FROM record_call($1, $2, $3, $4, $5, $6, $7)",
+            "SELECT * FROM record_call_v2($1, $2, $3, $4, $5, $6, $7)",
             site.id,
             new_id(),
             number,
@@ -67,7 +67,7 @@ async def record_call(database: Database, site: Site, call: CallEvent) -> Record
             "lead_score": total,
             "score_breakdown": breakdown,
         },
-        row["sequence"] if row["is_new"] else None,
+        row["is_new"],
     )
 
 

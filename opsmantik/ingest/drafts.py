@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
 from opsmantik.attribution.click_ids import EMPTY, Campaign
 from opsmantik.attribution.source import RULES_VERSION, Source
-from opsmantik.event import KEY_RANK_SHIFT, Event, Intent, new_id
+from opsmantik.event import KEY_RANK_SHIFT, Event, Intent
 from opsmantik.sessions.draft import SessionDraft
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -43,8 +44,10 @@ def event_row(event: Event, session_place: int) -> tuple[Any, ...]:
     )
 
 
-def intent_row(event: Event, intent: Intent, session_place: int) -> tuple[Any, ...]:
-    """A value of the database type ``intent_draft``."""
+def intent_row(
+    event: Event, intent: Intent, session_place: int, identity: UUID, repeats: UUID | None
+) -> tuple[Any, ...]:
+    """A value of the database type ``intent_draft``; ``repeats``: the tap of this batch that it repeats."""
     site = event.arrival.site
     assert site is not None
     return (
@@ -52,7 +55,7 @@ def intent_row(event: Event, intent: Intent, session_place: int) -> tuple[Any, .
         event.session_id,
         session_place,
         event.id,
-        new_id(),
+        identity,
         event.arrival.received_at,
         moment(event.occurred_ms),
         intent.source,
@@ -65,6 +68,7 @@ def intent_row(event: Event, intent: Intent, session_place: int) -> tuple[Any, .
         intent.click_id_kind,
         event.visitor,
         site.currency,
+        repeats,
     )
 
 

@@ -52,6 +52,10 @@ class Registry:
             self._ask.set()
         return site
 
+    def sites(self) -> list[Site]:
+        """All sites, as they were known a moment ago."""
+        return list(self._sites.values())
+
     async def refresh(self) -> None:
         self._read_at = time.monotonic()
         async with self._database.connection() as connection:
@@ -75,7 +79,8 @@ class Registry:
     async def _keep(self) -> None:
         while True:
             try:
-                await asyncio.wait_for(self._ask.wait(), REFRESH_SECONDS)
+                async with asyncio.timeout(REFRESH_SECONDS):
+                    await self._ask.wait()
                 await asyncio.sleep(max(0.0, self._read_at + LEAST_SECONDS - time.monotonic()))
             except TimeoutError:
                 pass

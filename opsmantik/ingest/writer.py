@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,13 +24,12 @@ from opsmantik.errors import DatabaseUnavailable, Unavailable
 from opsmantik.event import Drop, Event, Reason, new_id
 from opsmantik.ingest.drafts import event_row, intent_row, session_draft
 from opsmantik.ingest.drops import KEPT
-from opsmantik.intents.score import SessionFacts, score
+from opsmantik.ingest.review import Review, write_scores
 from opsmantik.sessions.draft import SessionDraft, merge
 
 log = structlog.get_logger()
 
-INGEST = "SELECT duplicates, leads, pulses FROM ingest_batch($1, $2, $3, $4, $5)"
-SCORE = "SELECT score_leads($1)"
+INGEST = "SELECT duplicates, leads, called FROM ingest_batch_v2($1, $2, $3, $4, $5)"
 BUSY = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
@@ -42,6 +42,10 @@ MOST_WAITING = 20_000
 # With more than one transaction under way a slow commit holds up nobody, and reading goes on beside writing.
 CONNECTIONS = 3
 LEAST_SHARE = 16
+
+# A tap so soon after another of its visit is the same lead once more; ``ingest_batch_v2`` has the same for what is
+# stored already.
+REPEATS_MS = 30 * 60 * 1000
 
 STORED = "stored"
 PULSE = "pulse"
@@ -60,7 +64,7 @@ class Refusal(msgspec.Struct, gc=False):
 
 
 Item = Event | Refusal
-Notice = Callable[[UUID, int, bool], None]
+Notice = Callable[[UUID, bool], None]
 
 
 class Writer:
@@ -71,6 +75,7 @@ class Writer:
     ) -> None:
         self._database = database
         self._on_commit = on_commit
+        self.review = Review(database, on_commit)
         self._window = window_ms / 1000
         self._batch_max = batch_max
         self._waiting: list[tuple[Sequence[Item], asyncio.Future[list[str]]]] = []
@@ -81,12 +86,14 @@ class Writer:
 
     async def start(self) -> None:
         self._tasks = [asyncio.create_task(self._work()) for _ in range(CONNECTIONS)]
+        await self.review.start()
 
     async def stop(self) -> None:
         """Write what waits, then end."""
         self._closing = True
         self._wake.set()
         await asyncio.gather(*self._tasks)
+        await self.review.stop()
 
     async def write(self, items: Sequence[Item]) -> list[str]:
         """Store the items; one word an item: stored, pulse, duplicate, or the reason for which it is not.
@@ -100,6 +107,18 @@ class Writer:
         self._waiting_items += len(items)
         self._wake.set()
         return await future
+
+    async def write_alone(self, event: Event) -> str:
+        """Store one event in a transaction of its own; returns its outcome.
+
+        What the database cannot hold raises the database's own error, and is not kept among the rejected again.
+        """
+        for attempt in range(1, TRIES + 1):
+            try:
+                return (await self._commit([event]))[0]
+            except BUSY:
+                await asyncio.sleep(0.01 * attempt)
+        raise Unavailable
 
     def note(self, refusal: Refusal) -> None:
         """Count a refusal with the next transaction; nobody waits for it."""
@@ -206,17 +225,23 @@ class Writer:
                 batch.tallies,
                 batch.rejected,
             )
-            if row["leads"]:
-                await connection.execute(SCORE, [_scored(lead) for lead in row["leads"]])
+            leads = row["leads"] or ()
+            if called := batch.called:
+                # Whoever looks at a new lead sees its score; those that are there already can wait a second.
+                await write_scores(connection, [lead for lead in leads if _visit(lead) in called])
         for place in row["duplicates"] or ():
             batch.outcomes[batch.event_places[place - 1]] = DUPLICATE
-        for pulse in row["pulses"] or ():
-            self._on_commit(pulse["site_id"], pulse["sequence"], pulse["intents"])
+        self.review.visits(name for lead in leads if (name := _visit(lead)) not in batch.called)
+        for event in batch.taps:
+            self.review.lead(*event)
+        sites_called = row["called"] or ()
+        for site_id in batch.sites:
+            self._on_commit(site_id, site_id in sites_called)
         return batch.outcomes
 
 
 class Batch:
-    """Items as the arguments of ``ingest_batch``: at most one draft a session, no event twice, all sorted."""
+    """Items as the arguments of ``ingest_batch_v2``: at most one draft a session, no event twice, all sorted."""
 
     def __init__(self, items: list[Item]) -> None:
         self.outcomes: list[str] = [STORED] * len(items)
@@ -231,17 +256,25 @@ class Batch:
                 self._add(place, item)  # type: ignore[arg-type]
         # One order for every writer, so that two of them never wait for each other in a circle.
         names = sorted(self._drafts)
+        self.sites = {site_id for site_id, _ in names}
         self.sessions = [self._drafts[name].row() for name in names]
         places = {name: place for place, name in enumerate(names, 1)}
         chosen = [self._events[name] for name in sorted(self._events)]
         self.event_places = [place for place, _ in chosen]
         self.events: list[tuple[Any, ...]] = []
         self.intents: list[tuple[Any, ...]] = []
+        # by site and id, with the clock's correction
+        self.taps: list[tuple[tuple[UUID, UUID], timedelta]] = []
+        self.called: set[tuple[UUID, UUID]] = set()  # visits with a tap among these
+        taps = _repeats([event for _, event in chosen if event.intent is not None])
         for _, event in chosen:
-            session_place = places[event.arrival.site.id, event.session_id]  # type: ignore[union-attr,index]
-            self.events.append(event_row(event, session_place))
+            visit = (event.arrival.site.id, event.session_id)  # type: ignore[union-attr]
+            self.events.append(event_row(event, places[visit]))  # type: ignore[index]
             if event.intent is not None:
-                self.intents.append(intent_row(event, event.intent, session_place))
+                identity, repeats = taps[id(event)]
+                self.intents.append(intent_row(event, event.intent, places[visit], identity, repeats))  # type: ignore[index]
+                self.taps.append(((visit[0], identity), _clock_shift(event)))
+                self.called.add(visit)  # type: ignore[arg-type]
         self.tallies = [(site, outcome, n, at) for (site, outcome, at), n in self._tally.items()]
 
     def _add(self, place: int, event: Event) -> None:
@@ -255,11 +288,13 @@ class Batch:
                 outcome = DUPLICATE
             else:
                 self._events[name] = (place, event)
+                is_conversion = event.category == "conversion"
                 draft.counts = (
                     1,
                     1 if event.action == "view" else 0,
-                    1 if event.category == "conversion" else 0,
+                    1 if is_conversion else 0,
                     1 if event.intent is not None else 0,
+                    1 if is_conversion and event.action == "form_submit" else 0,
                 )
         session = (site.id, event.session_id)
         known = self._drafts.get(session)
@@ -286,25 +321,31 @@ class Batch:
         self._tally[name] = self._tally.get(name, 0) + events
 
 
-def _scored(lead: Any) -> tuple[Any, ...]:
-    """A value of the database type ``lead_score_draft`` from one of ``lead_facts``."""
-    result = score(
-        SessionFacts(
-            events=lead["events"],
-            views=lead["views"],
-            conversions=lead["conversions"],
-            taps=lead["taps"],
-            duration_sec=lead["duration_sec"],
-            active_sec=lead["active_sec"],
-            max_scroll=lead["max_scroll"],
-            cta_hovers=lead["cta_hovers"],
-            form_focus_sec=lead["form_focus_sec"],
-            previous_visits=lead["previous_visits"],
-            has_click_id=lead["has_click_id"],
-            paid=lead["paid"],
-        )
-    )
-    return (lead["site_id"], lead["session_id"], result.total, msgspec.json.encode(dict(result.parts)))
+def _repeats(taps: list[Event]) -> dict[int, tuple[UUID, UUID | None]]:
+    """An id for each tap, and that of the tap of the same visit, half an hour before at most, that it repeats."""
+    found: dict[int, tuple[UUID, UUID | None]] = {}
+    leads: dict[Any, tuple[int, UUID]] = {}
+    for tap in sorted(taps, key=lambda event: (event.occurred_ms, event.id)):
+        identity, repeats = new_id(), None
+        if tap.intent.source == "click":  # type: ignore[union-attr]
+            visit = (tap.arrival.site.id, tap.session_id)  # type: ignore[union-attr]
+            lead = leads.get(visit)
+            if lead is not None and tap.occurred_ms - lead[0] <= REPEATS_MS:
+                repeats = lead[1]
+            else:
+                leads[visit] = (tap.occurred_ms, identity)
+        found[id(tap)] = identity, repeats
+    return found
+
+
+def _visit(lead: Any) -> tuple[UUID, UUID]:
+    return lead["site_id"], lead["session_id"]
+
+
+def _clock_shift(event: Event) -> timedelta:
+    """By how much the device's clock was off, as far as the sender said what time it had."""
+    arrival = event.arrival
+    return timedelta(milliseconds=arrival.sent_ms - arrival.received_ms if arrival.sent_ms is not None else 0)
 
 
 def milliseconds() -> int:

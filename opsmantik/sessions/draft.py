@@ -3,7 +3,7 @@
 A draft holds groups of columns. In each group one event has the say: the one with the smallest order key (for
 the exit page, the last touch and consent: the largest). Numbers that only grow take the maximum. That makes the
 merge commutative, associative and idempotent, so that any order of arrival, repeated or not, gives one result;
-``db/functions/ingest_batch.sql`` merges into the stored row by the same rule.
+``db/functions/ingest_batch_v2.sql`` merges into the stored row by the same rule.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class SessionDraft(msgspec.Struct, gc=False):
     assist: Group | None = None
     last_touch: Group | None = None
     consent: Group | None = None
-    # events, views, conversions, intents of this batch, should all of its events be new
-    counts: tuple[int, int, int, int] = (0, 0, 0, 0)
+    # events, views, conversions, intents, forms of this batch, should all of its events be new
+    counts: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
 
     def row(self) -> tuple[Any, ...]:
         """The draft as one value of the database type ``session_draft``."""
@@ -96,7 +96,7 @@ def merge(a: SessionDraft, b: SessionDraft) -> SessionDraft:
         assist=a.assist if first_source else b.assist,
         last_touch=_last(a.last_touch, b.last_touch),
         consent=_last(a.consent, b.consent),
-        counts=(ac[0] + bc[0], ac[1] + bc[1], ac[2] + bc[2], ac[3] + bc[3]),
+        counts=(ac[0] + bc[0], ac[1] + bc[1], ac[2] + bc[2], ac[3] + bc[3], ac[4] + bc[4]),
     )
 
 

@@ -14,4 +14,8 @@ SELECT create_site($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- How often the site has been written to. 0 before its first event.
 -- name: sequence
-SELECT coalesce((SELECT sequence FROM site_pulse WHERE site_id = $1), 0);
+SELECT coalesce((SELECT sequence FROM site_state WHERE site_id = $1), 0);
+
+-- The same of many sites, for whoever tells screens that something changed.
+-- name: sequences
+SELECT site_id, sequence FROM site_sequences($1);

@@ -102,6 +102,11 @@ async def one_site(connection: Any, person: Person, site_id: UUID) -> SiteCard |
     return SiteCard(*row) if row else None
 
 
+async def sequences(connection: Any, site_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """The number of each site's present state, whoever may see it: for telling screens that they are behind."""
+    return {UUID(int=s.int): n for s, n in await connection.fetch(SQL.sequences, list(site_ids))}
+
+
 async def sequence(connection: Any, site_id: UUID) -> int:
     """The number of the site's present state: it grows with everything that is written for the site."""
     return int(await connection.fetchval(SQL.sequence, site_id))

@@ -19,6 +19,7 @@ import asyncpg
 import msgspec
 import structlog
 
+from opsmantik.counters import store as counters
 from opsmantik.db.connect import prepare_connection
 from opsmantik.upkeep.partitions import drain_default, make_months_ahead
 from opsmantik.upkeep.purge import purge
@@ -61,6 +62,7 @@ class Job(msgspec.Struct, frozen=True):
     name: str
     every_seconds: float
     run: Callable[[Any], Awaitable[Detail]]
+    at_start: bool = True  # whether a server that starts makes sure by itself, however lately another did
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -95,10 +97,23 @@ async def _purge(connection: Any) -> Detail:
     return dict(await purge(connection))
 
 
+async def _verify_counters(connection: Any) -> Detail:
+    """Compare every figure of every site with its rows. A difference is a fault of ours: it is said loudly, and kept."""
+    await connection.execute("SET app.maintenance = 'on'")
+    wrong: Detail = {}
+    for site_id, _ in await counters.sites(connection):
+        found = await counters.differences(connection, site_id)
+        if found:
+            wrong[str(site_id)] = len(found)
+            log.error("counters.differ", site=str(site_id), figures=len(found), first=str(found[0]))
+    return wrong
+
+
 JOBS = (
     Job("partitions_ahead", HOUR, _partitions_ahead),
     Job("drain_default", HOUR, _drain_default),
     Job("purge", HOUR, _purge),
+    Job("verify_counters", 24 * HOUR, _verify_counters, at_start=False),
 )
 
 
@@ -131,7 +146,8 @@ class Upkeep:
                 if turns[job.name] > time.monotonic():
                     continue
                 # Several nodes take turns, but at its own start each makes sure for itself.
-                fresh = job.every_seconds / 2 if job.name in started else 0.0
+                again = job.name in started or not job.at_start
+                fresh = job.every_seconds / 2 if again else 0.0
                 started.add(job.name)
                 turns[job.name] = time.monotonic() + await self._attempt(job, fresh)
             await asyncio.sleep(max(0.0, min(turns.values()) - time.monotonic()))

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 from typing import Any
+from uuid import UUID
 
 from litestar import Litestar
 from litestar.datastructures import State
@@ -24,7 +25,22 @@ from opsmantik.errors import OpsMantikError
 from opsmantik.people.attempts import Attempts
 from opsmantik.people.passwords import Passwords
 from opsmantik.settings import Settings
-from opsmantik.web import failures, guard, health, login
+from opsmantik.sites import store as site_store
+from opsmantik.upkeep.folding import Folding
+from opsmantik.web import (
+    api,
+    dead_letters,
+    decisions,
+    failures,
+    guard,
+    health,
+    legacy,
+    login,
+    reference,
+    rpc,
+    stats,
+    stream,
+)
 from opsmantik.web.collect import Collect
 from opsmantik.web.live import Live
 from opsmantik.web.pages import account, demo, site, sites
@@ -66,7 +82,8 @@ class Application:
         self._page_database = Database(app_dsn, max_size=PAGE_CONNECTIONS)
         self._event_database = Database(app_dsn)
         self.collect = Collect(self._event_database, settings)
-        self.live = Live(app_dsn)
+        self._folding = Folding(self._event_database)
+        self.live = Live(app_dsn, settings.valkey_url, self._sequences)
         self.readiness = health.Readiness(self._page_database, self.collect.healthy)
         self._hot = self.collect.paths
         self._framework = self._make_framework(settings)
@@ -87,6 +104,9 @@ class Application:
             route_handlers=[
                 health.healthz, health.readyz,
                 *login.HANDLERS, *sites.HANDLERS, *site.HANDLERS, *account.HANDLERS, *demo.HANDLERS,
+                *stream.HANDLERS, *stats.HANDLERS, *api.HANDLERS, *decisions.HANDLERS,
+                *rpc.HANDLERS, *legacy.HANDLERS, *dead_letters.HANDLERS,
+                *reference.HANDLERS,
                 failures.nowhere,
             ],
             guards=[guard.find_person, guard.refuse_forgery],
@@ -107,6 +127,7 @@ class Application:
         await self._event_database.open()
         await self.collect.start()
         await self.live.start()
+        await self._folding.start()
         try:
             with self._told_to_stop():
                 yield
@@ -114,6 +135,7 @@ class Application:
             self.begin_shutdown()
             await self.live.stop()
             await self.collect.stop()
+            await self._folding.stop()
             await self._event_database.close()
             await self._page_database.close()
 
@@ -143,6 +165,10 @@ class Application:
             for number, handler in before.items():
                 if signal.getsignal(number) is told:
                     signal.signal(number, handler)
+
+    async def _sequences(self, site_ids: Sequence[UUID]) -> dict[UUID, int]:
+        async with self._page_database.connection() as connection:
+            return await site_store.sequences(connection, site_ids)
 
     def begin_shutdown(self) -> None:
         """Say that this process is not ready any more, and end the streams: servers wait for open answers."""

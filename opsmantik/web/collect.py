@@ -20,6 +20,7 @@ import msgspec
 import structlog
 
 from opsmantik.db.connect import Database
+from opsmantik.db.valkey import Valkey
 from opsmantik.errors import (
     Forbidden,
     Malformed,
@@ -32,7 +33,7 @@ from opsmantik.errors import (
 from opsmantik.event import Arrival, Drop, Event, Reason, Site
 from opsmantik.ingest.call_event import CallEvent, record_call
 from opsmantik.ingest.drops import ANSWERED_AS_ACCEPTED, MESSAGES, STATUS
-from opsmantik.ingest.limits import RateLimit
+from opsmantik.ingest.limits import RateLimit, SharedLimit
 from opsmantik.ingest.notices import Notices
 from opsmantik.ingest.payload import Body, clean, read_body, read_events, site_id
 from opsmantik.ingest.pipeline import Pipeline, World
@@ -74,20 +75,26 @@ class Collect:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self.registry = Registry(database)
-        self.notices = Notices(database)
+        self._valkey = Valkey(settings.valkey_url) if settings.valkey_url else None
+        self.notices = Notices(database, self._valkey)
         self.writer = Writer(
             database, self.notices.changed, window_ms=settings.batch_window_ms, batch_max=settings.batch_max
         )
         self._places = PlaceDatabase(settings.geoip_database)
         self.pipeline = Pipeline(World(self._places.look_up))
-        self._limit = RateLimit(settings.rate_limit_per_minute, settings.rate_limit_burst)
-        self._call_limit = RateLimit(min(settings.rate_limit_per_minute, 600), settings.rate_limit_burst)
+        shared = SharedLimit(self._valkey) if self._valkey is not None else None
+        self._limit = RateLimit(settings.rate_limit_per_minute, settings.rate_limit_burst, shared)
+        self._call_limit = RateLimit(
+            min(settings.rate_limit_per_minute, 600), settings.rate_limit_burst, shared
+        )
         self._trusted = settings.trusted_proxies
         self._edge = settings.geo_headers
         self._tracker = Tracker()
         self._open = False
 
     async def start(self) -> None:
+        if self._valkey is not None:
+            await self._valkey.start()
         await self.registry.start()
         await self.notices.start()
         await self.writer.start()
@@ -99,6 +106,8 @@ class Collect:
         await self.writer.stop()
         await self.notices.stop()
         await self.registry.stop()
+        if self._valkey is not None:
+            await self._valkey.stop()
 
     def healthy(self) -> bool:
         return self._open
@@ -152,7 +161,7 @@ class Collect:
                 )
             raise UnknownSite
         items = len(body.events or body.batch or ()) or 1
-        wait = self._limit.wait(door, site.public_id, arrival.ip, cost=items)
+        wait = await self._limit.wait(door, site.public_id, arrival.ip, cost=items)
         if wait:
             self.writer.note(Refusal(site.id, door, Drop(Reason.RATE_LIMITED), b"", events=items))
             raise TooManyRequests(retry_after=math.ceil(wait))
@@ -224,12 +233,12 @@ class Collect:
         arrival = self._arrival("call", site, headers, scope, origin, Body())
         if site.disabled or (arrival.origin is not None and arrival.origin not in site.origins):
             raise Forbidden(reason=MESSAGES[Reason.SITE_DISABLED if site.disabled else Reason.ORIGIN_REFUSED])
-        wait = self._call_limit.wait("call", site.public_id, arrival.ip)
+        wait = await self._call_limit.wait("call", site.public_id, arrival.ip)
         if wait:
             raise TooManyRequests(retry_after=math.ceil(wait))
         recorded = await record_call(self._database, site, call)
-        if recorded.pulse is not None:
-            self.notices.changed(site.id, recorded.pulse, True)
+        if recorded.is_new:
+            self.notices.changed(site.id, True)
         return Answer(200, _encode(recorded.answer))
 
 

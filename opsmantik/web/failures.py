@@ -1,7 +1,14 @@
-"""What a reader sees when something is refused or breaks: words, never a trace; programs get problem+json."""
+"""What a reader sees when something is refused or breaks: words, never a trace.
+
+Programs get ``application/problem+json`` (RFC 9457), with our stable ``code`` beside what the standard names and, for
+scripts of the first generation, the words once more as ``error``. Its calls (/api/rpc) get the shape that their own
+server gave them.
+"""
 
 from __future__ import annotations
 
+from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -9,7 +16,7 @@ from litestar import MediaType, Response, get
 from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 
-from opsmantik.errors import NotFound, NotSignedIn, OpsMantikError
+from opsmantik.errors import BadRange, Conflict, NotFound, NotSignedIn, OpsMantikError
 from opsmantik.web.login import sign_in_address
 from opsmantik.web.rendering import PageRequest, page
 
@@ -20,6 +27,11 @@ WORDS = {
     429: "too_many", 503: "unavailable",
 }  # fmt: skip
 PROGRAMS = ("/api/", "/v1/", "/healthz", "/readyz")
+# What the framework refuses goes by our words too.
+CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+CALLS = "/api/rpc/"
+# What an exception that a function raised itself was called there.
+RAISED = "P0001"
 
 
 def refused(request: PageRequest, error: OpsMantikError) -> Response[Any]:
@@ -29,7 +41,11 @@ def refused(request: PageRequest, error: OpsMantikError) -> Response[Any]:
     if isinstance(error, NotSignedIn) and not _is_program(request):
         return _to_sign_in(request)
     headers = {"retry-after": str(error.retry_after)} if error.retry_after else {}
-    return _answer(request, error.status, error.code, error.message, headers)
+    if request.url.path.startswith(CALLS):
+        return call_refused(error.status, *first_generation(error), headers)
+    lost = {name: value for name, value in error.details.items() if name != "reason"}
+    more = {"conflict": lost} if isinstance(error, Conflict) and lost else {}
+    return _answer(request, error.status, error.code, error.message, headers, more)
 
 
 @get("/{anything:path}", opt={"public": True})
@@ -40,7 +56,10 @@ async def nowhere(request: PageRequest) -> None:
 
 def framework_refused(request: PageRequest, error: HTTPException) -> Response[Any]:
     """The framework's: no such route, wrong method, body too large, form not readable."""
-    return _answer(request, error.status_code, f"http_{error.status_code}", "", dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    detail = f"{request.method} is not answered here." if error.status_code == 405 else ""
+    code = CODES.get(error.status_code, f"http_{error.status_code}")
+    return _answer(request, error.status_code, code, detail, headers)
 
 
 def broken(request: PageRequest, error: Exception) -> Response[Any]:
@@ -64,12 +83,41 @@ def _is_program(request: PageRequest) -> bool:
 
 
 def _answer(
-    request: PageRequest, status: int, code: str, detail: str, headers: dict[str, str]
+    request: PageRequest,
+    status: int,
+    code: str,
+    detail: str,
+    headers: dict[str, str],
+    more: Any = MappingProxyType({}),
 ) -> Response[Any]:
+    detail = detail or HTTPStatus(status).description
+    if request.url.path.startswith(CALLS):
+        return call_refused(status, code, detail, None, headers)
     if _is_program(request):
-        problem = {"type": "about:blank", "status": status, "code": code, "detail": detail}
+        problem = {
+            "type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail,
+            "instance": request.url.path, "code": code, "error": detail, **more,
+        }  # fmt: skip
         return Response(problem, status_code=status, media_type="application/problem+json", headers=headers)
     if request.headers.get("hx-request"):  # the page keeps its old figures; nobody reads this
         return Response(b"", status_code=status, media_type=MediaType.TEXT, headers=headers)
     words = WORDS.get(status, "broken" if status >= 500 else "malformed")
     return page(request, "error.html", status=status, words=words, headers=headers)
+
+
+def first_generation(error: OpsMantikError) -> tuple[str, str, str | None]:
+    """Code, message and details of one of our errors as a call's refusal: what its functions raised themselves keeps
+    the words that programs compare."""
+    if isinstance(error, NotSignedIn):
+        return RAISED, "not_authenticated", "User must be authenticated"
+    if isinstance(error, BadRange):
+        return RAISED, error.message, None
+    return error.code, error.message, None
+
+
+def call_refused(
+    status: int, code: str, message: str, details: str | None = None, headers: dict[str, str] | None = None
+) -> Response[Any]:
+    """The refusal of a call of the first generation."""
+    body = {"code": code, "message": message, "details": details, "hint": None}
+    return Response(body, status_code=status, media_type=MediaType.JSON, headers=headers)

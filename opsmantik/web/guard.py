@@ -1,7 +1,8 @@
 """Who asks, and whether the request is really theirs.
 
 Every page asks for a signed-in person unless its handler says ``public=True``. Every request that changes
-something must carry a token that only a page of ours could have written, and must not come from elsewhere.
+something must carry a token that only a page of ours could have written, and must not come from elsewhere. A handler
+that says ``program=True`` takes JSON instead of forms: no form can send that, and no script of another site may.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
 from litestar.handlers import BaseRouteHandler
 
-from opsmantik.errors import Forbidden, NotSignedIn
+from opsmantik.errors import Forbidden, NotJson, NotSignedIn
 from opsmantik.people import store as people
 from opsmantik.sessions.place import client_ip
 from opsmantik.settings import Settings, secret
@@ -98,14 +99,19 @@ def form_proof(connection: Connection, settings: Settings) -> str:
 
 async def find_person(connection: Connection, handler: BaseRouteHandler) -> None:
     """Guard: who asks. Raises :class:`~opsmantik.errors.NotSignedIn` unless the handler is public."""
-    state = connection.app.state
     if handler.opt.get("probe"):  # health must not depend on what it reports about
         return
-    token = cookie_value(connection, state.settings, "session")
-    person = await people.signed_in(state.database, token) if token else None
+    person = await _asker(connection)
     connection.state.person = person
     if person is None and not handler.opt.get("public"):
         raise NotSignedIn
+
+
+async def _asker(connection: Connection) -> people.SignedIn | None:
+    """Who this request comes from: whoever signed in in this browser. Keys for programs will be read here too."""
+    state = connection.app.state
+    token = cookie_value(connection, state.settings, "session")
+    return await people.signed_in(state.database, token) if token else None
 
 
 async def refuse_forgery(connection: Connection, handler: BaseRouteHandler) -> None:
@@ -115,11 +121,25 @@ async def refuse_forgery(connection: Connection, handler: BaseRouteHandler) -> N
     state = connection.app.state
     if not is_own_origin(connection.headers, connection.scope["scheme"], state.settings):
         raise Forbidden(reason="it comes from another site")
+    if handler.opt.get("program"):
+        _refuse_form(connection)
+        return
     token = connection.headers.get("x-csrf-token", "")
     if not token and isinstance(connection, Request):
         token = str((await connection.form()).get("form_token", ""))
     if not state.form_keys.is_form_token(token, form_proof(connection, state.settings)):
         raise Forbidden(reason="its form token is missing or out of date")
+
+
+def _refuse_form(connection: Connection) -> None:
+    """Only JSON, or nothing at all. What a form or a beacon of any site can send without asking is neither: browsers
+    put a content type of their own on it, and ask us before they send JSON for another site."""
+    kind = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
+    empty = (
+        connection.headers.get("content-length", "0") == "0" and "transfer-encoding" not in connection.headers
+    )
+    if kind != "application/json" and (kind or not empty):
+        raise NotJson(given=repr(kind[:100]) if kind else "no content type")
 
 
 def is_own_origin(headers: Mapping[str, str], scheme: str, settings: Settings) -> bool:

@@ -1,43 +1,35 @@
 """Tells open pages that their site has changed, within milliseconds, and never what has changed.
 
-Enters: one LISTEN connection on :data:`CHANNEL`, payloads ``<site uuid>:<sequence>:<i|e>`` (i: with a new
-intent). Leaves: server-sent events, to any number of pages. A page then asks for the cards that changed: the
-database is the only source of a number on any screen.
+Enters: notices ``<site uuid>:<sequence>:<i|e>`` (i: with a new intent) from one LISTEN connection on :data:`CHANNEL`,
+and where nodes share a Valkey from one subscription there as well: a notice comes one way or the other. Leaves: a
+nudge for each open page of that site. The page then asks for the cards that changed: the database is the only source
+of a number on any screen, so a notice that comes twice, late or out of order does no harm.
 
-What a page is owed is at most one event, the newest, however slow it reads: that is the whole buffer. A
-heartbeat means that the way from the database to the page works; while LISTEN is lost there is none, so the
-page's badge says so and the page asks by itself.
+What a page is owed is at most one event, the newest, however slow it reads: that is the whole buffer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from uuid import UUID
 
 import structlog
 
 from opsmantik.db.listen import Listener
-from opsmantik.errors import Unavailable
+from opsmantik.db.valkey import Subscription
+from opsmantik.errors import DatabaseUnavailable, Unavailable
 
 log = structlog.get_logger()
 
 CHANNEL = "opsmantik"
-HEARTBEAT_SECONDS = 5.0
-LIFE_SECONDS = 600.0  # then the page connects anew, which checks again that it may
-RETRY_MS = 1000
-SEND_SECONDS = 10.0  # a page that takes nothing for so long has gone
+LOOK_SECONDS = 1.0
 MOST_PAGES = 2000
+MOST_PAGES_A_SITE = 200  # so that one site's pages leave room for the others'
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Look = Callable[[Sequence[UUID]], Awaitable[dict[UUID, int]]]
 
 
 class Page:
@@ -49,11 +41,20 @@ class Page:
         self.wake = asyncio.Event()
 
     def tell(self, sequence: int, intents: bool) -> None:
-        self.sequence = max(self.sequence, sequence)
-        self.intents = self.intents or intents
+        """The site is at this number. What the page was told already is no news, unless it is of a lead."""
+        if sequence > self.sequence or intents:
+            self.sequence = max(self.sequence, sequence)
+            self.intents = self.intents or intents
+            self.wake.set()
+
+    def tell_to_look(self) -> None:
+        """Nobody knows what was missed, nor whether the numbers still go on from where they were."""
+        self.sequence = 0
+        self.intents = True
         self.wake.set()
 
     def take(self) -> tuple[int, bool]:
+        """What to tell the page now. Sequence 0: look for yourself."""
         news = self.sequence, self.intents
         self.intents = False
         self.wake.clear()
@@ -61,23 +62,39 @@ class Page:
 
 
 class Live:
-    """The listener and the pages that wait on it."""
+    """The listeners and the pages that wait on them.
 
-    def __init__(self, app_dsn: str) -> None:
+    ``look`` gives the present sequence of sites; it is asked while Valkey, if there is one, is not heard.
+    """
+
+    def __init__(self, app_dsn: str, valkey_url: str | None = None, look: Look | None = None) -> None:
         self._listener = Listener(app_dsn, CHANNEL, self._noticed, self._look_again, name="live")
+        self._turned = asyncio.Event()
+        self._subscription = (
+            Subscription(valkey_url, CHANNEL, self._noticed, self._turned.set, name="live")
+            if valkey_url and look
+            else None
+        )
+        self._look = look
+        self._looking: asyncio.Task[None] | None = None
+        self._seen = True  # the last look succeeded
         self._pages: dict[UUID, set[Page]] = defaultdict(set)
         self._count = 0
         self.closing = asyncio.Event()
 
     async def start(self) -> None:
-        """Begin to listen; returns at once, and goes on trying while the database is away."""
+        """Begin to listen; returns at once, and goes on trying while database or Valkey are away."""
         self.closing.clear()
         await self._listener.start()
+        if self._subscription is not None:
+            await self._subscription.start()
+            self._looking = asyncio.create_task(self._keep_looking(self._subscription))
 
     @property
     def listening(self) -> bool:
-        """Whether notices come through at this moment."""
-        return self._listener.listening
+        """Whether changes are told at this moment, whichever way they come."""
+        deaf = self._subscription is not None and not self._subscription.listening
+        return self._listener.listening and (self._seen or not deaf)
 
     def close_pages(self) -> None:
         """End all streams, so that the server can stop; the pages connect again by themselves."""
@@ -89,13 +106,51 @@ class Live:
     async def stop(self) -> None:
         """End all streams and stop to listen."""
         self.close_pages()
+        if self._looking is not None:
+            self._looking.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._looking
+        if self._subscription is not None:
+            await self._subscription.stop()
         await self._listener.stop()
 
     def _look_again(self) -> None:
         """After a loss every page looks for itself: notices were missed."""
         for pages in self._pages.values():
             for page in pages:
-                page.tell(0, True)
+                page.tell_to_look()
+
+    async def _keep_looking(self, subscription: Subscription) -> None:
+        """Where another node's notices went to a Valkey that this one did not hear, the database knows.
+
+        Once at each turn, when the subscription is lost and when it stands again, and every second in between; one
+        question for all sites that somebody looks at, and only pages that are behind hear of it.
+        """
+        while True:
+            # Not wait_for: before Python 3.12 it may swallow a cancellation that comes with the event.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if subscription.listening else LOOK_SECONDS):
+                    await self._turned.wait()
+            self._turned.clear()
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        if self._look is None or not self._pages:
+            return
+        try:
+            now = await self._look(list(self._pages))
+            self._seen = True
+        except DatabaseUnavailable:
+            self._seen = False
+            return
+        except Exception:
+            self._seen = False
+            log.exception("live.look_failed")
+            return
+        for site_id, sequence in now.items():
+            for page in self._pages.get(site_id, ()):
+                if sequence > page.sequence:
+                    page.tell(sequence, True)
 
     def _noticed(self, payload: str) -> None:
         try:
@@ -110,9 +165,10 @@ class Live:
             page.tell(sequence, intents)
 
     @contextmanager
-    def page(self, site_id: UUID) -> Any:
+    def page(self, site_id: UUID) -> Iterator[Page]:
         """Take part from here on. Raises :class:`~opsmantik.errors.Unavailable` when too many do."""
-        if self.closing.is_set() or self._count >= MOST_PAGES:
+        full = self._count >= MOST_PAGES or len(self._pages.get(site_id, ())) >= MOST_PAGES_A_SITE
+        if full or self.closing.is_set():
             raise Unavailable(retry_after=5)
         page = Page()
         self._pages[site_id].add(page)
@@ -124,70 +180,3 @@ class Live:
             self._pages[site_id].discard(page)
             if not self._pages[site_id]:
                 del self._pages[site_id]
-
-
-class Stream:
-    """The answer to one page: an ASGI application that ends when the page goes, or after ten minutes."""
-
-    def __init__(
-        self, live: Live, site_id: UUID, known: int | None, current: Callable[[], Awaitable[int]]
-    ) -> None:
-        self._live = live
-        self._site_id = site_id
-        self._known = known
-        self._current = current
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._live.page(self._site_id) as page:
-            # Only after taking part: what happens between the two must not be missed.
-            current = await self._current()
-            if self._known != current:
-                page.tell(current, True)
-            gone = asyncio.create_task(_until_gone(receive))
-            try:
-                await self._run(page, send, gone)
-            except (OSError, TimeoutError):
-                log.info("live.slow_page", site=str(self._site_id))
-            finally:
-                gone.cancel()
-
-    async def _run(self, page: Page, send: Send, gone: asyncio.Task[None]) -> None:
-        headers = [
-            (b"content-type", b"text/event-stream; charset=utf-8"),
-            (b"cache-control", b"no-store"),
-            (b"x-accel-buffering", b"no"),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        async with contextlib.aclosing(self._events(page, gone)) as events:
-            async for event in events:
-                message = {"type": "http.response.body", "body": event, "more_body": True}
-                await asyncio.wait_for(send(message), SEND_SECONDS)
-        if not gone.done():
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _events(self, page: Page, gone: asyncio.Task[None]) -> AsyncGenerator[bytes, None]:
-        yield b"retry: %d\n\n" % RETRY_MS
-        loop = asyncio.get_running_loop()
-        ends, beat = loop.time() + LIFE_SECONDS * random.uniform(0.9, 1), loop.time()
-        while loop.time() < ends and not gone.done() and not self._live.closing.is_set():
-            if page.wake.is_set():
-                sequence, intents = page.take()
-                yield b'event: change\nid: %d\ndata: {"sequence":%d,"kind":"%s"}\n\n' % (
-                    sequence, sequence, b"i" if intents else b"e",
-                )  # fmt: skip
-            if loop.time() >= beat:
-                beat = loop.time() + HEARTBEAT_SECONDS
-                yield heartbeat() if self._live.listening else b": waiting for the database\n\n"
-            woken = asyncio.create_task(page.wake.wait())
-            await asyncio.wait({woken, gone}, timeout=beat - loop.time(), return_when=asyncio.FIRST_COMPLETED)
-            woken.cancel()
-
-
-def heartbeat() -> bytes:
-    """Proof of life, with the server's time."""
-    return b"event: heartbeat\ndata: %s\n\n" % datetime.now(UTC).isoformat(timespec="seconds").encode()
-
-
-async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

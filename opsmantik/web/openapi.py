@@ -11,6 +11,7 @@ from opsmantik.ingest.call_event import CallEvent
 from opsmantik.ingest.drops import MESSAGES
 from opsmantik.ingest.payload import MAX_BATCH
 from opsmantik.ingest.present import Item
+from opsmantik.web import openapi_reads
 
 _RETRY = {
     "description": "Seconds to wait before trying again.",
@@ -59,8 +60,7 @@ _AGAIN = {
 def document() -> dict[str, Any]:
     """The whole document, as JSON values."""
     _, schemas = msgspec.json.schema_components((Item, CallEvent), ref_template="#/components/schemas/{name}")
-    for name, schema in _schemas().items():
-        schemas[name] = schema
+    schemas |= _schemas() | openapi_reads.schemas()
     return {
         "openapi": "3.1.0",
         "info": {
@@ -71,8 +71,11 @@ def document() -> dict[str, Any]:
             " again. Every event is stored once, however often it is sent.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": _paths(),
-        "components": {"schemas": dict(sorted(schemas.items()))},
+        "paths": {**openapi_reads.paths(), **_paths()},
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "securitySchemes": openapi_reads.SECURITY_SCHEMES,
+        },
     }
 
 

@@ -15,9 +15,10 @@ from opsmantik.clock import Range
 from opsmantik.dashboard import cards
 from opsmantik.dashboard.cards.newest_intents import SHOWS, newest_intents
 from opsmantik.dashboard.cards.sites_pulse import sites_pulse
-from opsmantik.dashboard.cards.tiles import WAITING, tiles
+from opsmantik.dashboard.cards.tiles import tiles
 from opsmantik.db.connect import Database
 from opsmantik.db.sql import queries
+from opsmantik.intents.status import WAITING
 
 DAY = clock.site_day("Europe/Istanbul", date(2026, 11, 1))  # begins in October, by UTC
 NOON = DAY.start + timedelta(hours=12)
@@ -26,7 +27,7 @@ Lay = Callable[..., Awaitable[Any]]
 
 @pytest.fixture
 def lay_session(owner: Any) -> Lay:
-    """One session; columns as keywords."""
+    """One session, counted as its writer would; columns as keywords."""
 
     async def lay(site_id: UUID, at: datetime, **columns: Any) -> tuple[UUID, date]:
         session_id, month = uuid4(), at.astimezone(UTC).date().replace(day=1)
@@ -46,6 +47,12 @@ def lay_session(owner: Any) -> Lay:
                 month,
             )
             await owner.execute(f"INSERT INTO sessions ({', '.join(row)}) VALUES ({places})", *row.values())
+            await owner.execute(
+                "INSERT INTO counter_journal (site_id, entries, changed_at)"
+                " SELECT s.site_id, ARRAY[session_entry(s, 1)], now() FROM sessions s WHERE s.site_id = $1 AND s.id = $2",
+                site_id,
+                session_id,
+            )
         return session_id, month
 
     return lay
@@ -53,7 +60,7 @@ def lay_session(owner: Any) -> Lay:
 
 @pytest.fixture
 def lay_lead(owner: Any) -> Lay:
-    """One lead; columns as keywords, ``session`` as lay_session gave it."""
+    """One lead, counted as its writer would; columns as keywords, ``session`` as lay_session gave it."""
 
     async def lay(site_id: UUID, at: datetime, session: Any = None, **columns: Any) -> UUID:
         lead_id = uuid4()
@@ -65,7 +72,14 @@ def lay_lead(owner: Any) -> Lay:
         if session is not None:
             row |= {"matched_session_id": session[0], "matched_session_month": session[1]}
         places = ", ".join(f"${n}" for n in range(1, len(row) + 1))
-        await owner.execute(f"INSERT INTO calls ({', '.join(row)}) VALUES ({places})", *row.values())
+        async with owner.transaction():
+            await owner.execute(f"INSERT INTO calls ({', '.join(row)}) VALUES ({places})", *row.values())
+            await owner.execute(
+                "INSERT INTO counter_journal (site_id, entries, changed_at)"
+                " VALUES ($1, call_entries($1, ARRAY[$2::uuid], 1), now())",
+                site_id,
+                lead_id,
+            )
         return lead_id
 
     return lay
@@ -77,15 +91,17 @@ async def figures(database: Database, user_id: UUID, site_id: UUID, over: Range 
     return seen.sessions, seen.intents, seen.with_click_id, seen.waiting
 
 
-def test_each_card_is_three_files_of_one_name_and_its_query_has_that_name_too() -> None:
+def test_each_card_is_a_file_of_words_and_one_of_questions_and_a_shown_one_has_a_third() -> None:
     home = Path(cards.__file__).parent
     stems = {
         suffix: {path.stem for path in home.glob(f"*{suffix}") if path.stem != "__init__"}
         for suffix in (".py", ".sql", ".html")
     }
-    assert stems[".py"] == stems[".sql"] == stems[".html"] != set()
+    assert stems[".py"] == stems[".sql"] > stems[".html"] != set()
     for stem in stems[".sql"]:
-        assert queries(home / f"{stem}.sql").names() == [stem]
+        names = queries(home / f"{stem}.sql").names()
+        assert any(name.startswith(stem) for name in names), stem
+        assert stem not in stems[".html"] or names == [stem]
 
 
 async def test_a_site_without_events_has_zeros_and_no_invented_times(
@@ -232,6 +248,20 @@ async def test_a_lead_carries_what_brought_it_and_nothing_that_is_not_known(
     assert (rich.lead_score, rich.score_parts) == (42, (("conversions", 35), ("scroll", 7)))
     assert {bare.keyword, bare.campaign, bare.attribution_source, bare.city, bare.device_type} == {None}
     assert (bare.previous_visits, bare.score_parts) == (0, ())
+
+
+async def test_a_repeated_tap_is_a_tap_of_its_lead_and_no_lead(
+    app_database: Database, make_site: Any, lay_lead: Lay
+) -> None:
+    site = await make_site()
+    lead = await lay_lead(site.id, NOON)
+    for minutes in (1, 2):
+        await lay_lead(site.id, NOON + timedelta(minutes=minutes), merged_into=lead)
+    other = await lay_lead(site.id, NOON + timedelta(hours=1))
+    assert await figures(app_database, site.user_id, site.id) == (0, 2, 0, 2)
+    async with app_database.as_person(site.user_id) as (connection, _):
+        rows = await newest_intents(connection, site.id, "intents", DAY)
+    assert [(row.id, row.tap_count) for row in rows] == [(other, 1), (lead, 3)]
 
 
 async def test_the_pulse_counts_each_sites_own_day_and_agrees_with_the_tiles(

@@ -69,7 +69,8 @@ async def demo(database: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest_asyncio.fixture(loop_scope="session")
 async def empty_tables(demo: None, owner: Any) -> None:
     await owner.execute(
-        "TRUNCATE session_keys, sessions, events, calls, visitors, ingest_tally, rejected_events"
+        "TRUNCATE session_keys, sessions, events, calls, visitors, ingest_tally, rejected_events, counter_journal,"
+        " counter_days, intent_actions, conversions, conversion_moves"
     )
 
 
@@ -108,7 +109,7 @@ async def test_visits_arrive_and_some_become_leads(
     assert len(leads) == tally.leads >= 6
     assert set(leads) <= {"phone_call", "whatsapp", "form_submit"}
     stored = {r["outcome"]: r["n"] for r in await owner.fetch(
-        "SELECT outcome, sum(n)::bigint AS n FROM ingest_tally GROUP BY 1")}  # fmt: skip
+        "SELECT outcome, sum(n)::bigint AS n FROM ingest_counts GROUP BY 1")}  # fmt: skip
     # what was under way when the visitors left may be stored without their having heard of it
     assert tally.accepted <= sum(stored.values()) <= tally.accepted + tally.visits
     assert await owner.fetchval("SELECT count(*) FROM calls WHERE lead_score > 30") >= len(leads)

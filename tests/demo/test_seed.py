@@ -45,7 +45,7 @@ async def account(database: Any, home: Path) -> DemoAccount:
 async def counts(owner: Any) -> dict[str, int]:
     tables = ("users", "sites", "site_origins", "session_keys", "sessions", "events", "calls", "visitors")
     found = {table: await owner.fetchval(f"SELECT count(*) FROM {table}") for table in tables}
-    return found | {"tally": await owner.fetchval("SELECT sum(n) FROM ingest_tally")}
+    return found | {"tally": await owner.fetchval("SELECT sum(n) FROM ingest_counts")}
 
 
 async def test_both_sites_are_the_demo_users(account: DemoAccount, owner: Any) -> None:
@@ -114,12 +114,29 @@ async def test_nothing_happens_before_the_beginning_or_after_now(account: DemoAc
 
 async def test_the_books_balance(account: DemoAccount, owner: Any) -> None:
     tally = {r["outcome"]: r["n"] for r in await owner.fetch(
-        "SELECT outcome, sum(n)::bigint AS n FROM ingest_tally GROUP BY 1")}  # fmt: skip
+        "SELECT outcome, sum(n)::bigint AS n FROM ingest_counts GROUP BY 1")}  # fmt: skip
     assert tally["stored"] == await owner.fetchval("SELECT count(*) FROM events")
     assert tally["bot"] == await owner.fetchval("SELECT count(*) FROM rejected_events")
     assert tally.keys() == {"stored", "pulse", "duplicate", "bot", "origin_refused", "no_consent"}
     assert await owner.fetchval("SELECT count(*) FROM stray_tally") == 0
     assert await owner.fetchval("SELECT sum(event_count) FROM sessions") == tally["stored"]
+
+
+async def test_the_past_was_decided_and_the_last_hours_were_not(account: DemoAccount, owner: Any) -> None:
+    decided = await owner.fetch(
+        "SELECT c.id, c.status, c.confirmed_at > c.created_at AS later, v.state, a.to_status FROM calls c"
+        " LEFT JOIN conversions v ON v.site_id = c.site_id AND v.call_id = c.id"
+        " LEFT JOIN intent_actions a ON a.site_id = c.site_id AND a.call_id = c.id"
+        " WHERE c.status IN ('sealed', 'junk')"
+    )
+    assert len(decided) == len({row["id"] for row in decided}) > 5
+    assert all(row["later"] and row["to_status"] == row["status"] for row in decided)
+    assert {(row["status"], row["state"]) for row in decided} == {("sealed", "skipped"), ("junk", None)}
+    assert await owner.fetchval("SELECT max(confirmed_at) FROM calls") <= NOW
+    late = "SELECT array_agg(DISTINCT status) FROM calls WHERE merged_into IS NULL AND created_at > $1"
+    assert await owner.fetchval(late, NOW - timedelta(hours=6)) in (["intent"], ["intent", "suspicious"])
+    for row in await owner.fetch("SELECT id FROM sites"):
+        assert await owner.fetch("SELECT * FROM counter_differences($1, NULL, NULL)", row["id"]) == []
 
 
 async def test_every_lead_is_a_tap_or_form_and_every_such_event_a_lead(
@@ -133,7 +150,7 @@ async def test_every_lead_is_a_tap_or_form_and_every_such_event_a_lead(
     assert mismatched == []
     leads = await owner.fetch("SELECT status, lead_score, score_breakdown, intent_action FROM calls")
     assert 15 < len(leads) < 80
-    assert {lead["status"] for lead in leads} == {"intent"}
+    assert {"intent", "sealed", "junk"} <= {lead["status"] for lead in leads}
     assert all(lead["lead_score"] > 30 and lead["score_breakdown"] for lead in leads)
     assert await owner.fetchval("SELECT sum(intent_count) FROM sessions") == len(leads)
 

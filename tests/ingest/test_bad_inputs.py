@@ -234,7 +234,7 @@ async def test_24_25_the_same_id_again_is_a_duplicate_whatever_its_body(door, ma
     assert await owner.fetchval("SELECT array_agg(event_label) FROM events WHERE site_id = $1", site.id) == [
         "first"
     ]
-    tally = dict(await owner.fetch("SELECT outcome, n FROM ingest_tally WHERE site_id = $1", site.id))
+    tally = dict(await owner.fetch("SELECT outcome, n FROM ingest_counts WHERE site_id = $1", site.id))
     assert tally == {"stored": 1, "duplicate": 3}
 
 
@@ -337,7 +337,7 @@ async def test_one_bad_event_does_not_harm_its_batch_mates(door, make_site, owne
     assert said.count("accepted") == 8
     assert await owner.fetchval("SELECT count(*) FROM events WHERE site_id = $1", site.id) == 8
     assert await owner.fetchval("SELECT count(*) FROM rejected_events WHERE site_id = $1", site.id) == 2
-    tally = dict(await owner.fetch("SELECT outcome, n FROM ingest_tally WHERE site_id = $1", site.id))
+    tally = dict(await owner.fetch("SELECT outcome, n FROM ingest_counts WHERE site_id = $1", site.id))
     assert tally == {"stored": 8, "malformed": 2}
 
 

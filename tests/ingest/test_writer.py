@@ -44,7 +44,7 @@ async def test_a_poisonous_event_does_not_harm_ninety_nine_others(door, make_sit
     assert await owner.fetchval("SELECT event_count FROM sessions WHERE site_id = $1", site.id) == 99
     row = await owner.fetchrow("SELECT reason, payload FROM rejected_events WHERE site_id = $1", site.id)
     assert row["reason"] == "unstorable" and b'"poison"' in row["payload"]
-    tally = dict(await owner.fetch("SELECT outcome, n FROM ingest_tally WHERE site_id = $1", site.id))
+    tally = dict(await owner.fetch("SELECT outcome, n FROM ingest_counts WHERE site_id = $1", site.id))
     assert tally == {"stored": 99, "unstorable": 1}
 
 
@@ -63,7 +63,7 @@ async def test_the_books_balance(door, make_site, owner, item, first):
     await door.post("/v1/events", event | {"id": str(uuid4())}, origin="https://evil.example")
     await door.post("/v1/events", event | {"id": str(uuid4())}, user_agent="curl/8.5.0")
     await door.post("/api/sync", first(site.public_id))
-    tally = dict(await owner.fetch("SELECT outcome, n FROM ingest_tally WHERE site_id = $1", site.id))
+    tally = dict(await owner.fetch("SELECT outcome, n FROM ingest_counts WHERE site_id = $1", site.id))
     assert tally == {
         "stored": 2,
         "duplicate": 1,
@@ -102,7 +102,7 @@ async def test_a_client_that_floods_is_told_to_wait(app_database, make_site, own
     await stop()
     said = [a.status_code for a in answers]
     assert said[:5] == [200] * 5 and said[-1] == 429
-    tally = dict(await owner.fetch("SELECT outcome, n FROM ingest_tally WHERE site_id = $1", site.id))
+    tally = dict(await owner.fetch("SELECT outcome, n FROM ingest_counts WHERE site_id = $1", site.id))
     assert tally["rate_limited"] == said.count(429)
     assert sum(tally.values()) == len(said) + 1  # and the one by the other door
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 60

@@ -79,7 +79,7 @@ async def traffic(app_database: Database, make_site: Callable[..., Any]) -> Asyn
         False,
         frozenset(),
     )
-    writer = Writer(app_database, lambda site_id, sequence, new_intent: None)
+    writer = Writer(app_database, lambda site_id, intents: None)
     await writer.start()
     yield Traffic(writer, site)
     await writer.stop()

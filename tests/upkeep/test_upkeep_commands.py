@@ -11,8 +11,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from opsmantik.cli import upkeep
+from opsmantik.cli.jobs import JOBS
 from opsmantik.errors import NotFound
-from opsmantik.upkeep.runner import JOBS
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_failed_job_ends_the_command_with_1(command: Any, monkeypatch: pytest.
     async def work(connection: Any) -> dict[str, Any]:
         raise ValueError("no good")
 
-    monkeypatch.setattr("opsmantik.upkeep.runner.JOBS", (*JOBS[:1], type(JOBS[0])("bad", 60.0, work)))
+    monkeypatch.setattr("opsmantik.cli.jobs.JOBS", (*JOBS[:1], type(JOBS[0])("bad", 60.0, work)))
     result = command("upkeep", "run")
     assert result.exit_code == 1
     assert "bad: failed error: ValueError: no good" in result.output

@@ -60,7 +60,7 @@ class Running:
 @asynccontextmanager
 async def running(app_dsn: str, home: Path, **changes: Any) -> AsyncIterator[Running]:
     """Serve on a free loopback port until the end of the block."""
-    settings = Settings(home=home, secret_key="k" * 40, rate_limit_per_minute=0, **changes)
+    settings = Settings(home=home, secret_key="k" * 40, **{"rate_limit_per_minute": 0, **changes})
     app = create_app(settings, app_dsn=app_dsn)
     config = uvicorn.Config(
         app, host="127.0.0.1", port=0, log_level="error", access_log=False, proxy_headers=False,

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from opsmantik.people.passwords import Passwords
 from tests.web.browsing import PASSWORD, Browser, Running, running
+from tests.web.world import MakeWorld, Programs, World, new_reader, new_world
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -72,3 +73,25 @@ def own_site(owner: Any, make_site: Any, web: Running) -> Callable[..., Awaitabl
         return site
 
     return make
+
+
+@pytest.fixture
+def make_world(owner: Any, web: Running) -> MakeWorld:
+    """A site of this person in a new world of its own, filled unless ``empty``."""
+
+    async def make(user_id: UUID, *, empty: bool = False, **columns: Any) -> World:
+        return await new_world(owner, web, user_id, empty=empty, **columns)
+
+    return make
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def reader(owner: Any, web: Running, password_hash: str) -> tuple[Programs, World]:
+    """Somebody signed in, and their filled world: for the tests of this module that only read."""
+    return await new_reader(owner, web, password_hash)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def neighbour(owner: Any, web: Running, password_hash: str) -> tuple[Programs, World]:
+    """Somebody else with a world of their own, to whom the reader's is none of their business."""
+    return await new_reader(owner, web, password_hash)

@@ -1,16 +1,13 @@
-"""The stream: what changed is told within a second, never more than the newest, and only to those who may know."""
+"""What changed is told to open pages within a second, and they find out when it cannot be."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,74 +17,12 @@ import pytest
 
 from opsmantik.errors import Unavailable
 from opsmantik.web import live as module
-from opsmantik.web.live import CHANNEL, Live, Page, Stream
+from opsmantik.web import stream
+from opsmantik.web.live import Live, Page
 from tests.web.browsing import Browser, running
+from tests.web.streams import listening, notify, stream_of, tap, until
 
 pytestmark = pytest.mark.slow  # locks, long readers and streams: seconds each
-
-CHROME = (
-    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"
-)
-
-
-class Listener:
-    """A browser's EventSource, as far as these tests need one."""
-
-    def __init__(self) -> None:
-        self._events: asyncio.Queue[dict[str, str] | None] = asyncio.Queue()
-
-    async def read(self, lines: AsyncIterator[str]) -> None:
-        fields: dict[str, str] = {}
-        async for line in lines:
-            if line:
-                field, _, value = line.partition(":")
-                fields[field] = value.strip()
-            else:
-                self._events.put_nowait(fields)
-                fields = {}
-        self._events.put_nowait(None)
-
-    async def event(self, name: str, *, within: float = 3.0) -> dict[str, str]:
-        """The next event of this name; others are passed over."""
-        async with asyncio.timeout(within):
-            while (fields := await self._events.get()) is not None:
-                if fields.get("event") == name:
-                    return fields
-        raise EOFError
-
-    async def nothing(self, name: str, *, within: float = 0.4) -> None:
-        with pytest.raises(TimeoutError):
-            await self.event(name, within=within)
-
-    async def ended(self, *, within: float = 3.0) -> bool:
-        with pytest.raises(EOFError):
-            await self.event("never", within=within)
-        return True
-
-
-@asynccontextmanager
-async def listening(browser: Browser, path: str, **headers: str) -> AsyncIterator[Listener]:
-    async with browser.http.stream("GET", path, headers=headers, timeout=30) as answer:
-        assert answer.status_code == 200
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        assert answer.headers["cache-control"] == "no-store"
-        listener = Listener()
-        reading = asyncio.create_task(listener.read(answer.aiter_lines()))
-        try:
-            yield listener
-        finally:
-            reading.cancel()
-            await asyncio.wait([reading])
-
-
-@pytest.fixture
-def notify(database: Any) -> Callable[..., Awaitable[None]]:
-    async def notify(payload: str) -> None:
-        connection = await asyncpg.connect(database.app)
-        await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, payload)
-        await connection.close()
-
-    return notify
 
 
 @pytest.fixture
@@ -96,39 +31,7 @@ async def site(signed_in: Any, own_site: Any, web: Any) -> Any:
     browser, user_id = await signed_in()
     made = await own_site(user_id)
     await until(lambda: web.app.live.listening)
-    return browser, made, f"/sites/{made.id}/stream"
-
-
-async def until(true: Callable[[], bool], seconds: float = 8.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        await asyncio.sleep(0.02)
-
-
-async def tap(web: Any, site: Any, *, keyword: str = "") -> float:
-    """A visit with a tap on the phone number; returns when its answer was there."""
-    now, session = int(time.time() * 1000), str(uuid4())
-    url = f"https://shop.example/?gclid=Cj0KCQiAtestclick{uuid4().hex}&utm_term={keyword}"
-    common = {"sid": session, "url": url}
-    events = [
-        {"id": str(uuid4()), "ts": now - 500, "cat": "interaction", "act": "view", **common},
-        {
-            "id": str(uuid4()),
-            "ts": now,
-            "cat": "conversion",
-            "act": "phone_call",
-            "label": "tel:+905321234567",
-            **common,
-        },
-    ]
-    answer = await web.browser().http.post(
-        "/v1/events",
-        content=json.dumps({"site": site.public_id, "sent": now, "events": events}),
-        headers={"content-type": "text/plain", "origin": "https://shop.example", "user-agent": CHROME},
-    )
-    assert answer.status_code == 200, answer.text
-    return time.monotonic()
+    return browser, made, stream_of(made.id)
 
 
 # What is owed to one page.
@@ -143,6 +46,34 @@ def test_a_page_is_owed_only_the_newest_and_a_new_lead_is_never_forgotten() -> N
     assert not page.wake.is_set()
     page.tell(10, False)
     assert page.take() == (10, False)
+
+
+TOLD = {
+    "a newer state": ((6, False), True),
+    "the state that it knows": ((5, False), False),
+    "an older state, which came late or twice": ((4, False), False),
+    "a lead, whose notice came after another's of the same state": ((5, True), True),
+}
+
+
+@pytest.mark.parametrize(("notice", "wakes"), TOLD.values(), ids=TOLD.keys())
+def test_a_page_is_woken_by_what_it_does_not_know(notice: tuple[int, bool], wakes: bool) -> None:
+    page = Page()
+    page.tell(5, True)
+    page.take()
+    page.tell(*notice)
+    assert page.wake.is_set() is wakes
+
+
+def test_after_a_loss_a_page_looks_for_itself_and_then_takes_smaller_numbers_too() -> None:
+    """The database may have been restored from a backup in between."""
+    page = Page()
+    page.tell(500, False)
+    page.take()
+    page.tell_to_look()
+    assert page.take() == (0, True)
+    page.tell(7, False)
+    assert page.take() == (7, False)
 
 
 def test_a_notice_for_a_site_that_nobody_looks_at_leaves_nothing_behind() -> None:
@@ -171,120 +102,13 @@ def test_more_pages_than_one_process_should_hold_are_told_to_come_back(
         pass
 
 
-# On the wire.
-
-
-async def test_a_notice_reaches_the_open_page_with_its_sequence_and_kind(site: Any, notify: Any) -> None:
-    browser, made, path = site
-    async with listening(browser, f"{path}?since=0") as listener:
-        await notify(f"{made.id}:41:e")
-        change = await listener.event("change", within=1)
-        assert (change["id"], json.loads(change["data"])) == ("41", {"sequence": 41, "kind": "e"})
-        await notify(f"{made.id}:42:i")
-        change = await listener.event("change", within=1)
-        assert json.loads(change["data"]) == {"sequence": 42, "kind": "i"}
-
-
-async def test_a_notice_about_another_site_does_not(site: Any, notify: Any) -> None:
-    browser, _, path = site
-    async with listening(browser, f"{path}?since=0") as listener:
-        await notify(f"{uuid4()}:41:i")
-        await listener.nothing("change")
-
-
-SINCE = {
-    "nothing was missed": ("?since=1", {}, False),
-    "something was missed": ("?since=0", {}, True),
-    "nobody knows what was missed": ("", {}, True),
-    "not a number": ("?since=abc", {}, True),
-    "far too long a number": ("?since=" + "9" * 5000, {}, True),
-    "the browser's own memory counts more": ("?since=0", {"last-event-id": "1"}, False),
-    "and says that something was missed": ("?since=1", {"last-event-id": "0"}, True),
-}
-
-
-@pytest.mark.parametrize(("query", "headers", "told"), SINCE.values(), ids=SINCE.keys())
-async def test_on_connecting_a_page_learns_whether_it_missed_something(
-    site: Any, owner: Any, query: str, headers: dict[str, str], told: bool
-) -> None:
-    browser, made, path = site
-    await owner.execute(
-        "INSERT INTO site_pulse (site_id, sequence, changed_at) VALUES ($1, 1, now())", made.id
-    )
-    async with listening(browser, path + query, **headers) as listener:
-        if told:
-            change = await listener.event("change", within=1)
-            assert json.loads(change["data"]) == {"sequence": 1, "kind": "i"}
-        else:
-            await listener.nothing("change")
-
-
-async def test_a_heartbeat_comes_at_once_and_then_steadily(
-    site: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.1)
-    browser, _, path = site
-    async with listening(browser, path) as listener:
-        beats = [await listener.event("heartbeat", within=1) for _ in range(4)]
-    assert all(beat["data"].endswith("+00:00") for beat in beats)
-
-
-async def test_a_stream_ends_after_its_life_and_leaves_no_page_behind(
-    site: Any, web: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.1)
-    monkeypatch.setattr(module, "LIFE_SECONDS", 0.3)
-    browser, made, path = site
-    async with listening(browser, path) as listener:
-        assert await listener.ended(within=2)
-    await until(lambda: made.id not in web.app.live._pages)
-
-
-async def test_a_page_that_is_closed_is_forgotten(site: Any, web: Any) -> None:
-    browser, made, path = site
-    async with listening(browser, path) as listener:
-        await listener.event("heartbeat")
-        assert len(web.app.live._pages[made.id]) == 1
-    await until(lambda: made.id not in web.app.live._pages)
-
-
-async def test_without_signing_in_there_is_no_stream(web: Any, site: Any) -> None:
-    _, _, path = site
-    answer = await web.browser().get(path, accept="text/event-stream")
-    assert (answer.status_code, answer.content) == (401, b"")
-
-
-async def test_a_page_that_takes_nothing_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SEND_SECONDS", 0.1)
-    live, site_id, sent = Live("postgresql://nowhere"), uuid4(), []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-        if len(sent) > 2:  # its buffers are full
-            await asyncio.Event().wait()
-
-    async def receive() -> Any:
-        await asyncio.Event().wait()
-
-    async def current() -> int:
-        return 1
-
-    stream = asyncio.create_task(Stream(live, site_id, None, current)({}, receive, send))
-    await until(lambda: len(sent) == 3)
-    for sequence in range(1000):
-        live.changed(site_id, sequence, True)
-    await asyncio.wait_for(stream, 2)
-    assert len(sent) == 3, "nothing heaped up for it"
-    assert not live._pages
-
-
 # When the database goes away.
 
 
 async def test_after_a_lost_connection_every_page_is_told_to_look(
-    site: Any, web: Any, database: Any, notify: Any, monkeypatch: pytest.MonkeyPatch
+    site: Any, web: Any, database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.1)
     browser, made, path = site
     async with listening(browser, f"{path}?since=0") as listener:
         await listener.event("heartbeat")
@@ -299,7 +123,7 @@ async def test_after_a_lost_connection_every_page_is_told_to_look(
         assert killed == 1
         change = await listener.event("change", within=8)
         assert json.loads(change["data"])["kind"] == "i"
-        await notify(f"{made.id}:77:e")
+        await notify(database.app, f"{made.id}:77:e")
         change = await listener.event("change", within=2)
         assert change["id"] == "77"
 
@@ -307,7 +131,7 @@ async def test_after_a_lost_connection_every_page_is_told_to_look(
 async def test_while_it_cannot_listen_there_is_no_heartbeat(
     site: Any, web: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.1)
     browser, _, path = site
     async with listening(browser, path) as listener:
         await listener.event("heartbeat")
@@ -348,14 +172,14 @@ async def test_when_it_is_told_to_stop_it_is_unready_first_and_lets_its_pages_go
     async with running(database.app, tmp_path) as web:
         browser = web.browser()
         await browser.sign_in(email)
-        async with listening(browser, f"/sites/{made.id}/stream") as listener:
+        async with listening(browser, stream_of(made.id)) as listener:
             await listener.event("heartbeat")
             web.app.begin_shutdown()
             assert await listener.ended(within=1)
         ready = await browser.get("/readyz")
         assert (ready.status_code, ready.json()["reasons"][0]["code"]) == (503, "stopping")
         assert (await browser.get("/healthz")).status_code == 200
-        refused = await browser.get(f"/sites/{made.id}/stream")
+        refused = await browser.get(stream_of(made.id))
         assert refused.status_code == 503
 
 
@@ -388,7 +212,7 @@ async def test_an_open_page_does_not_hold_up_the_end(
         address = log.read_text().split("running on ")[1].split(" ")[0]
         browser = Browser(address)
         await browser.sign_in(email)
-        async with listening(browser, f"/sites/{made.id}/stream") as listener:
+        async with listening(browser, stream_of(made.id)) as listener:
             await listener.event("heartbeat")
             process.send_signal(number)
             assert await listener.ended(within=2)
@@ -487,4 +311,5 @@ async def test_the_badge_says_offline_while_the_server_is_away_and_comes_back(
 def test_the_heartbeat_fits_between_the_badges_limits() -> None:
     script = (Path(module.__file__).parent / "static" / "live.js").read_text()
     stale = float(script.split("const STALE = ")[1].split(";")[0])
-    assert 2 * module.HEARTBEAT_SECONDS * 1000 < stale < 3 * module.HEARTBEAT_SECONDS * 1000
+    beat = stream.HEARTBEAT_SECONDS * 1000
+    assert beat + 2000 <= stale < 2 * beat, "one missed heartbeat shows, a slow one does not"

@@ -104,6 +104,7 @@ async def test_every_handler_is_closed_unless_it_says_public(web: Any) -> None:
     }
     assert public == {
         "/healthz", "/readyz", "/sign-in", "/sign-out", "/set-up/{link:str}",
+        "/api/docs", "/api/openapi.json", "/api/health",
         "/demo/landing.css", "/{anything:path}", "/demo/{slug:str}", "/demo/{slug:str}/{name:str}",
     }  # fmt: skip
 

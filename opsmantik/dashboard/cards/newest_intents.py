@@ -10,8 +10,8 @@ from uuid import UUID
 import msgspec
 
 from opsmantik.clock import Range
-from opsmantik.dashboard.cards.tiles import WAITING
 from opsmantik.db.sql import queries
+from opsmantik.intents.status import WAITING
 
 SQL = queries(Path(__file__).with_suffix(".sql"))
 ROWS = 50
@@ -48,6 +48,7 @@ class IntentRow(msgspec.Struct, frozen=True):
     device_os: str | None
     browser: str | None
     previous_visits: int
+    tap_count: int
 
     @property
     def is_waiting(self) -> bool:

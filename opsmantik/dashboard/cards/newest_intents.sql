@@ -1,6 +1,7 @@
 -- name: newest_intents
 -- The newest leads of site $1, at most $5, each with its visit. Without a range ($2, $3 null) of any day.
--- $4 narrows to what a tile counts; the index (site_id, created_at, id) gives the order, so it stops after $5.
+-- A tap that repeats another is no lead of its own, but is counted among that one's. $4 narrows to what a tile counts;
+-- the index (site_id, created_at, id) gives the order, so it stops after $5.
 SELECT c.id, c.created_at, c.occurred_at, c.status, c.source AS captured_by, c.intent_action AS action,
     c.intent_target AS target, c.phone_number, c.intent_page_url AS page_url, c.lead_score, c.score_breakdown,
     coalesce(c.click_id_kind,
@@ -8,10 +9,11 @@ SELECT c.id, c.created_at, c.occurred_at, c.status, c.source AS captured_by, c.i
              WHEN s.gbraid IS NOT NULL THEN 'gbraid' END) AS click_id_kind,
     s.utm_term AS keyword, s.utm_campaign AS campaign, s.attribution_source, s.channel, s.referrer_host,
     s.city, s.district, s.country, s.device_type, s.device_os, s.browser,
-    coalesce(s.previous_visit_count, 0) AS previous_visits
+    coalesce(s.previous_visit_count, 0) AS previous_visits,
+    (SELECT count(*) + 1 FROM calls m WHERE m.site_id = c.site_id AND m.merged_into = c.id) AS tap_count
 FROM calls c LEFT JOIN sessions s
     ON s.site_id = c.site_id AND s.created_month = c.matched_session_month AND s.id = c.matched_session_id
-WHERE c.site_id = $1
+WHERE c.site_id = $1 AND c.merged_into IS NULL
   AND ($2::timestamptz IS NULL OR c.created_at >= $2) AND ($3::timestamptz IS NULL OR c.created_at < $3)
   AND CASE $4::text WHEN 'with_click_id' THEN c.click_id IS NOT NULL OR coalesce(s.has_click_id, false)
                     WHEN 'waiting' THEN c.status = ANY ($6) ELSE true END

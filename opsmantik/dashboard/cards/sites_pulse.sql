@@ -1,8 +1,12 @@
 -- name: sites_pulse
--- One line a site, each over its own day: sites $1, days [$2, $3) by position. The same definitions as the tiles.
-SELECT d.site_id, l.leads, l.waiting, p.last_event_at, p.last_intent_at
-FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) AS d (site_id, day_start, day_end)
+-- One line a site, each over its own day: sites $1, the days' first instants $2 by position. The same definitions as the
+-- tiles, and like them from the counters.
+SELECT d.site_id, coalesce(l.leads, 0) AS leads, coalesce(l.waiting, 0) AS waiting, st.last_event_at, st.last_intent_at
+FROM unnest($1::uuid[], $2::timestamptz[]) AS d (site_id, day_start)
+LEFT JOIN sites s ON s.id = d.site_id
+LEFT JOIN site_state st ON st.site_id = d.site_id
 CROSS JOIN LATERAL (
-    SELECT count(*) AS leads, count(*) FILTER (WHERE c.status = ANY ($4)) AS waiting
-    FROM calls c WHERE c.site_id = d.site_id AND c.created_at >= d.day_start AND c.created_at < d.day_end) l
-LEFT JOIN site_pulse p ON p.site_id = d.site_id;
+    SELECT sum(c.leads) FILTER (WHERE c.dimension = 'all') AS leads,
+        sum(c.leads) FILTER (WHERE c.dimension = 'waiting') AS waiting
+    FROM counters c WHERE c.site_id = d.site_id AND c.day = (d.day_start AT TIME ZONE s.time_zone)::date
+      AND c.part = 'main' AND c.dimension IN ('all', 'waiting')) l;

@@ -14,12 +14,9 @@ from opsmantik.db.sql import queries
 
 SQL = queries(Path(__file__).with_suffix(".sql"))
 
-# Statuses that mean: nobody has decided yet.
-WAITING = ("intent", "pending")
-
 
 class Tiles(msgspec.Struct, frozen=True):
-    """One snapshot. Counts are over [range.start, range.end) by the time of arrival; scope: all traffic."""
+    """One snapshot. Counts are over the site's days in the range, by the time of arrival; scope: all traffic."""
 
     sessions: int
     intents: int
@@ -33,6 +30,8 @@ class Tiles(msgspec.Struct, frozen=True):
 
 
 async def tiles(connection: Any, site_id: UUID, over: Range) -> Tiles:
-    """The figures of a site over a range, with the sequence number that they are true for."""
-    row = await connection.fetchrow(SQL.tiles, site_id, over.start, over.end, list(WAITING))
-    return Tiles(range=over, **dict(row))
+    """The figures of the site's days that begin in the range, with the sequence number that they are true for.
+
+    Zeros for a site that the asker may not see.
+    """
+    return Tiles(range=over, **await connection.fetchrow(SQL.tiles, site_id, over.start, over.end))

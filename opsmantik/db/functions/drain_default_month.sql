@@ -8,7 +8,7 @@
 --     come or go, and what was counted out of the default is counted in again.
 --   * A writer that has already chosen the default partition when the month is attached fails ("violates
 --     partition constraint"), which ingest would take for the event's own fault. So writers are let finish first,
---     and the next ones wait at their first statement; ingest_batch begins with session_keys, hence the first lock.
+--     and the next ones wait at their first statement; ingest_batch_v2 begins with session_keys, hence the first lock.
 --   * Most of the work is copying. It is done before the locks; what has changed since is mended under them.
 --   * The planner takes the policies' comparison with a setting for a filter that lets one row in 200 through, and
 --     would loop over two big tables that it believes small; so the functions say which joins they want.

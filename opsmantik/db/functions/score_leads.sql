@@ -1,5 +1,5 @@
 -- Stores the scores of the leads of the given sessions (computed by intents/score.py from what
--- ingest_batch returned, in the same transaction). The first score of a lead is kept as lead_score_at_match.
+-- ingest_batch_v2 returned, in the same transaction). The first score of a lead is kept as lead_score_at_match.
 CREATE OR REPLACE FUNCTION score_leads(p_scores lead_score_draft[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan

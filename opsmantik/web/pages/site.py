@@ -1,4 +1,4 @@
-"""One site: the figures of its day, its newest leads, and the stream that says when to look again."""
+"""One site: the figures of its day and its newest leads. web/stream.py tells the page when to look again."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from typing import Any, cast
 from uuid import UUID
 
 from litestar import Response, get
-from litestar.types import ASGIApp
 
 from opsmantik import clock
 from opsmantik.dashboard.cards.newest_intents import SHOWS, Show, newest_intents
 from opsmantik.dashboard.cards.tiles import tiles
 from opsmantik.errors import NotFound
 from opsmantik.sites import store as sites
-from opsmantik.web.live import Stream
 from opsmantik.web.rendering import PageRequest, View, page, view_of
 
 
@@ -68,23 +66,4 @@ async def show_newest_intents(request: PageRequest) -> Response[Any]:
     return await _answer(request, "newest_intents.html", {"intents"})
 
 
-@get("/sites/{site_id:uuid}/stream")
-async def stream(request: PageRequest) -> ASGIApp:
-    """Server-sent events: `change` when the site changed, `heartbeat` while everything works.
-
-    Access is checked here, once a connection; connections end after ten minutes and are made anew.
-    """
-    state, user_id, site_id = request.app.state, request.state.person.user_id, _site_id(request)
-
-    async def current() -> int:
-        async with state.database.as_person(user_id) as (connection, _):
-            return await sites.sequence(connection, site_id)
-
-    async with state.database.as_person(user_id) as (_, person):
-        if site_id not in person.sites:
-            raise NotFound(what="site")
-    known = str(request.headers.get("last-event-id") or request.query_params.get("since", ""))[:18]
-    return cast("ASGIApp", Stream(state.live, site_id, int(known) if known.isdecimal() else None, current))
-
-
-HANDLERS = [show_site, show_tiles, show_newest_intents, stream]
+HANDLERS = [show_site, show_tiles, show_newest_intents]

@@ -10,14 +10,15 @@
   const title = document.title;
 
   const LIVE = 30e3;         // a change within this is "live", none is "idle"
-  const STALE = 13e3;        // two heartbeats of five seconds missed, and a bit
-  const LOST = 30e3;         // a stream that has been silent for so long is made anew
+  const STALE = 20e3;        // a heartbeat missed: they come every fifteen seconds
+  const LOST = 35e3;         // two missed: the stream is made anew
   const POLL = 15e3;         // while there is no stream
   const TILES_EVERY = 1e3;   // changes without a new lead
   const LEADS_EVERY = 5e3;
 
   let sequence = site.dataset.sequence;
   let lastBeat = 0, lastChange = 0, lastPoll = Date.now();
+  let brokenAt = 1;          // since when there is no stream; 0 while there is one
   let source = null;
 
   // Cards. At once for a new lead, at most every so often for anything else.
@@ -39,7 +40,7 @@
   function connect() {
     if (source) source.close();
     source = new EventSource(`${site.dataset.stream}?since=${sequence}`);
-    source.addEventListener("open", beat);
+    source.addEventListener("open", () => { brokenAt = 0; });  // no beat: only the server knows whether it hears
     source.addEventListener("heartbeat", beat);
     source.addEventListener("change", (event) => {
       const change = JSON.parse(event.data);
@@ -49,14 +50,15 @@
       if (change.kind === "i") refreshAll();
       else { refresh("tiles", TILES_EVERY); refresh("intents", LEADS_EVERY); }
     });
-    source.addEventListener("error", show);
+    source.addEventListener("error", () => { brokenAt ||= Date.now(); show(); });
   }
   function beat() { lastBeat = Date.now(); show(); }
 
   // The badge.
   function state() {
     const now = Date.now();
-    if (source.readyState !== EventSource.OPEN && now - lastBeat > 3e3) return "offline";
+    // A stream ends every ten minutes and is back a second later: that is no news.
+    if (source.readyState !== EventSource.OPEN && now - brokenAt > 3e3) return "offline";
     if (now - lastBeat > STALE) return "stale";
     return now - lastChange < LIVE ? "live" : "idle";
   }

@@ -1,9 +1,9 @@
 -- A call reported by a telephone system: stored as a lead of source 'api', joined to the newest visit of that
 -- device on that site with an event in the last p_window_minutes, or to none. The same report again within
 -- p_repeat_seconds finds the lead that is there; five at once wait for each other and make one.
-CREATE OR REPLACE FUNCTION record_call(p_site uuid, p_id uuid, p_number text, p_fingerprint text, p_currency text,
+CREATE OR REPLACE FUNCTION record_call_v2(p_site uuid, p_id uuid, p_number text, p_fingerprint text, p_currency text,
     p_window_minutes integer, p_repeat_seconds integer,
-    OUT call_id uuid, OUT session_id uuid, OUT is_new boolean, OUT sequence bigint, OUT facts lead_facts)
+    OUT call_id uuid, OUT session_id uuid, OUT is_new boolean, OUT facts lead_facts)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
@@ -23,7 +23,7 @@ BEGIN
       AND s.last_event_at > now() - make_interval(mins => p_window_minutes)
       AND s.created_at > now() - interval '32 days'
       AND s.created_month >= (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '1 month')::date
-      AND (is_new OR s.id = record_call.session_id)
+      AND (is_new OR s.id = record_call_v2.session_id)
     ORDER BY s.last_event_at DESC LIMIT 1;
     IF v_session.id IS NOT NULL THEN
         session_id := v_session.id;
@@ -37,6 +37,9 @@ BEGIN
     END IF;
 
     call_id := p_id;
+    -- The visit stays as it is until the lead is counted with it.
+    PERFORM FROM sessions s WHERE s.site_id = p_site AND s.created_month = v_session.created_month AND s.id = v_session.id
+    FOR SHARE;
     INSERT INTO calls (site_id, id, created_at, occurred_at, updated_at, source, phone_number, currency,
         matched_fingerprint, matched_session_id, matched_session_month, matched_at, click_id, click_id_kind)
     VALUES (p_site, p_id, now(), now(), now(), 'api', p_number, p_currency, p_fingerprint,
@@ -44,9 +47,8 @@ BEGIN
         coalesce(v_session.gclid, v_session.wbraid, v_session.gbraid),
         CASE WHEN v_session.gclid IS NOT NULL THEN 'gclid' WHEN v_session.wbraid IS NOT NULL THEN 'wbraid'
              WHEN v_session.gbraid IS NOT NULL THEN 'gbraid' END);
-    INSERT INTO site_pulse AS y (site_id, sequence, changed_at, last_intent_at) VALUES (p_site, 1, now(), now())
-    ON CONFLICT (site_id) DO UPDATE SET sequence = y.sequence + 1, changed_at = now(), last_intent_at = now()
-    RETURNING y.sequence INTO record_call.sequence;
+    INSERT INTO counter_journal (site_id, entries, changed_at, last_intent_at)
+    VALUES (p_site, call_entries(p_site, ARRAY[p_id], 1), now(), now());
 END
 $$;
 
@@ -59,5 +61,5 @@ BEGIN
     WHERE site_id = p_site AND id = p_call;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION record_call, score_call FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION record_call, score_call TO opsmantik_app;
+REVOKE EXECUTE ON FUNCTION record_call_v2, score_call FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION record_call_v2, score_call TO opsmantik_app;

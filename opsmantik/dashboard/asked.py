@@ -1,0 +1,68 @@
+"""What a request is about: the site, as the asker may see it, and the range."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from opsmantik.clock import Period, Range
+from opsmantik.db.connect import Person
+from opsmantik.db.sql import queries
+
+SQL = queries(Path(__file__).with_suffix(".sql"))
+_HEX = re.compile(r"[0-9a-f]{32}")
+
+
+class AskedSite(msgspec.Struct, frozen=True):
+    """A site, the asker's role on it, and the state that it was in when the request came."""
+
+    id: UUID
+    public_id: str
+    name: str
+    domain: str
+    time_zone: str
+    currency: str
+    assumed_cpc: Decimal
+    updated_at: datetime
+    role: str
+    """platform_admin, owner, admin, operator or analyst."""
+    sequence: int
+    """How many transactions have changed the site. An answer carries the number of its own moment, this or a later."""
+
+
+class Over(msgspec.Struct, frozen=True, rename={"start": "from", "end": "to"}):
+    """The range that an answer is about: [from, to), and the zone by whose clock its days are cut."""
+
+    start: datetime
+    end: datetime
+    time_zone: str
+
+
+def over(site: AskedSite, asked: Period | Range) -> Over:
+    """The range as it is said in the answer."""
+    start, end = asked.over if isinstance(asked, Period) else asked
+    return Over(start, end, site.time_zone)
+
+
+async def asked_site(connection: Any, person: Person, name: str) -> AskedSite | None:
+    """The site by its id or its public id, each with or without hyphens.
+
+    ``None`` where there is none that the asker may see: they cannot tell which.
+    """
+    plain = name.replace("-", "").lower()
+    if not _HEX.fullmatch(plain):
+        return None
+    row = await connection.fetchrow(SQL.asked_site, UUID(plain), plain, list(person.sites))
+    return AskedSite(*list(row)[:-1]) if row else None
+
+
+async def site_of_lead(connection: Any, person: Person, lead_id: UUID) -> UUID | None:
+    """The site of a lead, among those that the asker may see."""
+    found: UUID | None = await connection.fetchval(SQL.site_of_lead, list(person.sites), lead_id)
+    return found

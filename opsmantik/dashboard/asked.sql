@@ -1,0 +1,14 @@
+-- name: asked_site
+-- The site that a request names, by its id ($1, null where the name cannot be one) or public id ($2), among those that
+-- the asker may see ($3); with their role on it, and the number of the state that it is in at this moment.
+-- What follows in this transaction is planned once a connection and not each time: the contracts' statements are made
+-- to have one good plan, and to plan one over every month's partition takes longer than to run it.
+SELECT t.id, t.public_id, t.name, t.domain, t.time_zone, t.currency, t.assumed_cpc, t.updated_at,
+    site_role(t.id) AS role, st.sequence, set_config('plan_cache_mode', 'force_generic_plan', true) AS planned
+FROM sites t JOIN site_state st ON st.site_id = t.id
+WHERE (t.id = $1 OR t.public_id = $2) AND t.id = ANY ($3)
+ORDER BY t.id = $1 DESC NULLS LAST LIMIT 1;
+
+-- name: site_of_lead
+-- Of the sites that the asker may see ($1) the one that lead $2 belongs to: the first generation named leads by id alone.
+SELECT c.site_id FROM calls c WHERE c.site_id = ANY ($1) AND c.id = $2;

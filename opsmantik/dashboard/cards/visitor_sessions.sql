@@ -1,0 +1,23 @@
+-- name: visitor_sessions
+-- The newest visits of visitor $2 of site $1 in the last six months, in pages: those after the row ($3, $4), at most $5;
+-- with $6 only paid ones. Each month's partition is one look into the index of visitors, and the months are bounded.
+WITH picked AS MATERIALIZED (
+    SELECT s.*
+    FROM sessions s
+    WHERE s.site_id = $1 AND s.fingerprint = $2 AND s.created_at >= now() - interval '184 days'
+      AND s.created_month BETWEEN date_trunc('month', (now() - interval '184 days') AT TIME ZONE 'UTC')::date
+          AND date_trunc('month', now() AT TIME ZONE 'UTC')::date
+      AND s.created_at <= $3::timestamptz AND (s.created_at, s.id) < ($3::timestamptz, $4::uuid)
+      AND (NOT $6::boolean OR s.is_paid)
+    ORDER BY s.created_at DESC, s.id DESC LIMIT $5
+)
+SELECT now() AS as_of, st.sequence, p.*,
+    (SELECT max(c.lead_score) FROM calls c WHERE c.site_id = $1 AND c.matched_session_month = p.created_month
+         AND c.matched_session_id = p.id) AS lead_score
+FROM site_state st LEFT JOIN picked p ON true
+WHERE st.site_id = $1
+ORDER BY p.created_at DESC, p.id DESC;
+
+-- What is remembered of the visitor beyond their visits.
+-- name: visitor
+SELECT v.first_seen_at, v.last_seen_at, v.visits, v.last_ad_click_at FROM visitors v WHERE v.site_id = $1 AND v.id = $2;

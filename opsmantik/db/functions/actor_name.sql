@@ -1,0 +1,16 @@
+-- The name of somebody who has acted on a lead of this site, for those who may see the site. Of nobody else: accounts
+-- are not to be found out by their ids.
+CREATE OR REPLACE FUNCTION actor_name(p_site uuid, p_actor uuid) RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    IF p_actor IS NULL OR NOT coalesce(p_site = ANY (nullif(current_setting('app.sites', true), '')::uuid[]), false) THEN
+        RETURN NULL;
+    END IF;
+    PERFORM set_config('app.maintenance', 'on', true);
+    RETURN (SELECT coalesce(nullif(u.name, ''), u.email) FROM users u WHERE u.id = p_actor
+        AND EXISTS (SELECT FROM intent_actions a WHERE a.site_id = p_site AND a.actor = p_actor));
+END
+$$;
+REVOKE EXECUTE ON FUNCTION actor_name FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION actor_name TO opsmantik_app;

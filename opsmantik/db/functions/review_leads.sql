@@ -1,0 +1,102 @@
+-- What the review of leads reads and writes, a moment after they came in (ingest/review.py): their scores as their
+-- visits go on, and whether a rule finds them suspicious.
+
+-- The facts of these visits as they are now, of those that have an intent.
+CREATE OR REPLACE FUNCTION lead_facts_of(p_sites uuid[], p_sessions uuid[]) RETURNS SETOF lead_facts
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    RETURN QUERY SELECT s.site_id, s.id, s.event_count, s.view_count, s.conversion_count, s.intent_count,
+        s.total_duration_sec, s.total_active_seconds, s.max_scroll_percentage, s.cta_hover_count,
+        s.form_focus_duration, s.previous_visit_count, s.has_click_id, s.is_paid
+    FROM unnest(p_sites, p_sessions) AS d (site_id, session_id)
+    JOIN session_keys k ON k.site_id = d.site_id AND k.id = d.session_id
+    JOIN sessions s ON s.site_id = k.site_id AND s.created_month = k.created_month AND s.id = k.id
+    WHERE s.intent_count > 0;
+END
+$$;
+
+-- For each of these taps the lead that it belongs to, if nobody has decided it: what its suspicion is judged by.
+CREATE OR REPLACE FUNCTION suspicion_facts(p_sites uuid[], p_calls uuid[])
+RETURNS TABLE (site_id uuid, call_id uuid, tap_id uuid, happened_at timestamptz, session_began_at timestamptz,
+    taps_of_device integer, taps_of_address integer)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    RETURN QUERY
+    WITH taps AS MATERIALIZED (
+        SELECT t.* FROM unnest(p_sites, p_calls) AS d (site_id, id) JOIN calls t ON t.site_id = d.site_id AND t.id = d.id
+    ), recent AS MATERIALIZED (
+        -- the site's taps of that time, but no more than are needed to see a flood: during one this must stay cheap
+        SELECT o.*, v.ip_address FROM (
+            SELECT t.site_id, min(t.created_at) - interval '1 minute' AS since, max(t.created_at) AS until
+            FROM taps t GROUP BY t.site_id) w
+        CROSS JOIN LATERAL (
+            SELECT c.site_id, c.created_at, c.matched_session_id, c.matched_session_month, c.matched_fingerprint FROM calls c
+            WHERE c.site_id = w.site_id AND c.created_at > w.since AND c.created_at <= w.until
+            ORDER BY c.created_at DESC LIMIT 1000) o
+        LEFT JOIN sessions v ON v.site_id = o.site_id AND v.created_month = o.matched_session_month AND v.id = o.matched_session_id
+    )
+    SELECT l.site_id, l.id, t.id, t.occurred_at, s.started_at, n.device::integer, n.address::integer
+    FROM taps t
+    JOIN calls l ON l.site_id = t.site_id AND l.id = coalesce(t.merged_into, t.id) AND l.status = 'intent'
+    LEFT JOIN sessions s ON s.site_id = t.site_id AND s.created_month = t.matched_session_month AND s.id = t.matched_session_id
+    CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE r.matched_fingerprint = t.matched_fingerprint OR r.matched_session_id = t.matched_session_id) AS device,
+            count(*) FILTER (WHERE r.ip_address = s.ip_address) AS address
+        FROM recent r
+        WHERE r.site_id = t.site_id AND r.created_at > t.created_at - interval '1 minute' AND r.created_at <= t.created_at) n;
+END
+$$;
+
+-- Marks leads as judged, with nothing found.
+CREATE OR REPLACE FUNCTION clear_leads(p_sites uuid[], p_calls uuid[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    UPDATE calls c SET suspicion = '{}' FROM unnest(p_sites, p_calls) AS d (site_id, id)
+    WHERE c.site_id = d.site_id AND c.id = d.id AND c.suspicion IS NULL;
+END
+$$;
+
+-- Makes a lead suspicious for these reasons, unless somebody has decided it meanwhile. Returns whether it became so.
+CREATE OR REPLACE FUNCTION suspect_lead(p_site uuid, p_call uuid, p_action uuid, p_reasons text[]) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    v_before counter_entry[];
+    v_version integer;
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    PERFORM lock_leads(p_site, ARRAY[p_call]);
+    v_before := call_entries(p_site, ARRAY[p_call], -1);
+    UPDATE calls c SET status = 'suspicious', suspicion = p_reasons, version = c.version + 1, updated_at = now()
+    WHERE c.site_id = p_site AND c.id = p_call AND c.status = 'intent' AND c.merged_into IS NULL RETURNING c.version INTO v_version;
+    IF v_version IS NULL THEN
+        RETURN false;
+    END IF;
+    INSERT INTO intent_actions (site_id, id, call_id, actor_kind, action, from_status, to_status, version, before, note)
+    VALUES (p_site, p_action, p_call, 'rule', 'suspect', 'intent', 'suspicious', v_version, '{"status": "intent", "suspicion": []}',
+        array_to_string(p_reasons, ', '));
+    INSERT INTO counter_journal (site_id, entries, changed_at, last_intent_at)
+    VALUES (p_site, v_before || call_entries(p_site, ARRAY[p_call], 1), now(), now());
+    RETURN true;
+END
+$$;
+
+-- Leads of the last hours that nobody judged, because the process that took them ended too early.
+CREATE OR REPLACE FUNCTION unjudged_leads(p_hours integer) RETURNS TABLE (site_id uuid, call_id uuid, session_id uuid)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    RETURN QUERY SELECT c.site_id, c.id, c.matched_session_id FROM sites s JOIN calls c ON c.site_id = s.id
+    WHERE c.created_at > now() - make_interval(hours => p_hours) AND c.status = 'intent' AND c.suspicion IS NULL
+      AND c.merged_into IS NULL;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION lead_facts_of, suspicion_facts, clear_leads, suspect_lead, unjudged_leads FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lead_facts_of, suspicion_facts, clear_leads, suspect_lead, unjudged_leads TO opsmantik_app;

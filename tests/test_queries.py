@@ -1,0 +1,76 @@
+"""Every query names its site: each statement of the product, wherever it stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.sql_places import statements
+from tests.tenancy import tenant_relations
+
+# What reads or writes across tenants, and why it may. None of it answers a person with rows of another's.
+EXCEPTIONS = {
+    "db/functions/enter_user.sql: enter_user": "finds out which sites a person may see at all",
+    "db/functions/ingest_sites.sql: ingest_sites": "the ingest doors know every site; nothing personal is in it",
+    "db/functions/counters_upkeep.sql: sites_to_fold": "the fold asks which sites have something to fold: ids only",
+    "db/functions/review_leads.sql: unjudged_leads": "after a crash, the leads of all sites still to judge: ids only",
+    "db/functions/make_month.sql: dress_partition": "upkeep: makes a partition of all sites",
+    "db/functions/drain_default_month.sql: copy_month": "upkeep: a month moves, of all sites at once",
+    "db/functions/drain_default_month.sql: leave_default": "upkeep: a month moves, of all sites at once",
+    "db/functions/drain_default_month.sql: attach_sessions": "upkeep: a month moves, of all sites at once",
+    "db/migrate.py": "deploys: runs the files that are read here one by one, and counts what no counter has counted yet",
+    "upkeep/partitions.py": "upkeep: how many rows wait in the default partitions, of all sites",
+    "upkeep/purge.py": "upkeep: what has run out goes, site by site, but of all sites",
+    "counters/queries.sql: sites_to_build": "the owner asks which sites have no counters yet: ids only",
+}
+
+
+def test_every_statement_names_its_site() -> None:
+    wrong = [
+        f"{s.place}: {words}" for s in statements() if s.place not in EXCEPTIONS for words in s.complaints
+    ]
+    assert not wrong, "row security is one wall, the site's name in the statement the other:\n" + "\n".join(
+        wrong
+    )
+
+
+@pytest.mark.parametrize("place", EXCEPTIONS)
+def test_each_exception_is_still_one(place: str) -> None:
+    assert any(s.complaints for s in statements() if s.place == place), "take it off the list"
+
+
+def test_the_lint_reads_what_there_is() -> None:
+    places = {s.place for s in statements()}
+    assert {
+        "dashboard/cards/tiles.sql: tiles",
+        "sites/queries.sql: list_sites",
+        "db/functions/record_call_v2.sql: record_call_v2",
+        "db/functions/sign_in.sql: account_by_email",
+        "ingest/writer.py",
+    } <= places
+    assert len(places) > 60
+
+
+async def test_the_lint_knows_every_table_and_view_of_tenants(owner: Any) -> None:
+    """By the database: every one with a site_id, outside the schema of the partitions."""
+    rows = await owner.fetch(
+        "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'site_id'"
+        " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')"
+    )
+    assert {row["relname"] for row in rows} == tenant_relations()
+    assert {
+        "session_keys", "sessions", "events", "calls", "visitors", "rejected_events", "ingest_tally", "site_pulse",
+        "counter_journal", "counter_days", "counters", "site_state", "ingest_counts", "intent_actions", "conversions",
+        "conversion_moves", "site_members", "site_origins",
+    } <= tenant_relations()  # fmt: skip
+
+
+async def test_no_view_hides_whose_rows_it_shows(owner: Any) -> None:
+    """A view without a site_id could not be asked for one site only."""
+    rows = await owner.fetch(
+        "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('v', 'm')"
+        " AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'site_id')"
+        " AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')"
+    )
+    assert [row["relname"] for row in rows] == []
