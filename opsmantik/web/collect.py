@@ -165,7 +165,7 @@ class Collect:
         if wait:
             self.writer.note(Refusal(site.id, door, Drop(Reason.RATE_LIMITED), b"", events=items))
             raise TooManyRequests(retry_after=math.ceil(wait))
-        outcomes = await self._store(site, door, read_events(body, text, arrival, flags))
+        outcomes = await self._store(site, door, read_events(body, text, arrival, flags), body, text)
         return _sync_answer(outcomes, body) if legacy else _v1_answer(outcomes)
 
     def _arrival(
@@ -195,15 +195,17 @@ class Collect:
         return arrival
 
     async def _store(
-        self, site: Site, door: str, events: list[Event | Drop]
+        self, site: Site, door: str, events: list[Event | Drop], body: Body, text: bytes
     ) -> list[tuple[str, str | None, str | None]]:
         """One (outcome, event id, detail) an event, after the commit."""
         items: list[Item] = []
         told: list[tuple[str | None, str | None]] = []
         run = self.pipeline.run
-        for event in events:
+        for place, event in enumerate(events):
             if type(event) is Drop:
-                items.append(Refusal(site.id, door, event, b""))
+                # As it came, so that it can be looked at, and let in again once the reason is gone.
+                sent = body.events if body.events is not None else body.batch
+                items.append(Refusal(site.id, door, event, bytes(sent[place]) if sent is not None else text))
                 told.append((None, event.detail))
                 continue
             result = run(event)  # type: ignore[arg-type]

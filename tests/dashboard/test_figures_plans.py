@@ -21,6 +21,8 @@ from opsmantik.db.connect import Database
 from tests.dashboard.world import new_site
 from tests.plans import KINDS, Reading, readings
 
+pytestmark = pytest.mark.slow
+
 ZONE = "Europe/Istanbul"
 DAYS, A_DAY, LAST = 60, 200, date(2026, 11, 22)
 NOW = datetime(2026, 12, 1, tzinfo=UTC)

@@ -27,6 +27,8 @@ from opsmantik.dashboard.cards.watchdog import watchdog
 from opsmantik.db.connect import Database
 from tests.dashboard.world import Asker, insert, new_site
 
+pytestmark = pytest.mark.slow
+
 ZONE = "Europe/Berlin"
 BEGAN, DAYS = datetime(2026, 10, 22, 12, tzinfo=UTC), 12
 VISITS = 500

@@ -30,6 +30,8 @@ from opsmantik.dashboard.paging import Cursor
 from opsmantik.db.connect import Database
 from tests.plans import KINDS, readings
 
+pytestmark = pytest.mark.slow
+
 MONTHS = [date(2030, 11, 1), date(2030, 12, 1)] + [date(2031, month, 1) for month in range(1, 9)]
 SESSIONS = 24_000  # over the first half of the year, 40 % of them the site's
 FILL = """

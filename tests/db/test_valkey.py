@@ -18,6 +18,8 @@ from opsmantik.ingest.limits import RateLimit, SharedLimit
 from opsmantik.ingest.notices import CHANNEL
 from tests.valkey import ValkeyServer, running_valkey
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server() -> Iterator[ValkeyServer]:

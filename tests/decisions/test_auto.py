@@ -17,6 +17,8 @@ from opsmantik.decisions import auto, store
 from opsmantik.errors import Conflict, Unprocessable
 from opsmantik.upkeep import runner
 
+pytestmark = pytest.mark.slow
+
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 # A lead of 25 hours, as the rule wants it, but for one thing; and whether it is still found.

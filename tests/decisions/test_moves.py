@@ -11,6 +11,8 @@ from opsmantik.decisions.plan import FIELDS
 from opsmantik.errors import MergedTap, MoveRefused, NotFound, Unprocessable
 from opsmantik.intents.status import SEALED, WAITING, Action, Status, after
 
+pytestmark = pytest.mark.slow
+
 ASKED: dict[str, dict[str, Any]] = {
     "seal": {"amount": Decimal("10.50")}, "quality": {"quality": 40}, "stage": {"stage": "won"},
     "sale": {"amount": Decimal(7)}, "note": {"note": "called back"},

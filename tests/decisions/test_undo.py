@@ -14,6 +14,8 @@ from opsmantik.conversions.ledger import WEIGHTS
 from opsmantik.errors import Conflict, MoveRefused, OpsMantikError
 from opsmantik.intents.status import MOVES, SEALED, Action, Status
 
+pytestmark = pytest.mark.slow
+
 RICH = {
     "sale_amount": Decimal("1250.50"), "currency": "EUR", "note": "önce\narandı", "quality": 60, "stage": "offered",
     "confirmed_at": datetime(2026, 11, 1, 12, 0, 0, 123456, UTC), "sale_at": datetime(2026, 11, 1, 11, 59, 59, 7, UTC),

@@ -18,6 +18,8 @@ from opsmantik.people.passwords import Passwords
 from opsmantik.people.sign_in import sign_in
 from opsmantik.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 # Three days that lie in two months, and end in the middle of one.
 NOW = datetime(2026, 11, 2, 15, 20, tzinfo=UTC)
 DAYS = 3

@@ -18,6 +18,8 @@ from opsmantik.settings import Settings
 from tests.ingest.conftest import now_ms, serve
 from tests.valkey import ValkeyServer, running_valkey
 
+pytestmark = pytest.mark.slow
+
 PER_MINUTE, BURST = 600, 10  # a request each 100 ms
 GAP = 0.1
 

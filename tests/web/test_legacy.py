@@ -13,6 +13,8 @@ from opsmantik.ingest.drops import KEPT
 from tests.shapes import check
 from tests.web.world import ORGANIC, PAID, Programs, World
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def desk(signed_in: Any, make_world: Any) -> tuple[Programs, World]:

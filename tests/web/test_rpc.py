@@ -14,6 +14,8 @@ from opsmantik.web.rpc import DEPRECATED_AT
 from tests.shapes import check
 from tests.web.world import ORGANIC, PAID, Programs, World
 
+pytestmark = pytest.mark.slow
+
 ECHO = {"site_id", "date_from", "date_to", "ads_only"}
 CALL = {
     "id", "created_at", "intent_action", "intent_target", "intent_stamp", "matched_session_id", "lead_score", "status",

@@ -12,6 +12,8 @@ import pytest
 from opsmantik import clock
 from tests.web.streams import CHROME
 
+pytestmark = pytest.mark.slow
+
 REALTIME, RECONCILE = "/api/stats/realtime", "/api/stats/reconcile"
 
 
