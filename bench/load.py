@@ -44,6 +44,7 @@ class Order(msgspec.Struct):
     rate: float | None = None  # events a second; None is as fast as it goes
     most: float = 12_000.0  # events a second that requests are made for, where the rate is not known
     seed: int = 1
+    accepted: bool = False  # whether to tell of each event
 
 
 class Report(msgspec.Struct):
@@ -60,6 +61,7 @@ class Report(msgspec.Struct):
     whole_taps: int
     failures: dict[str, int]  # by status, or by what happened to the connection
     supply_seconds: float | None  # set when the requests ran out before the time
+    accepted: list[tuple[float, int]] = []  # when (monotonic clock), and the place of its site in the order
 
 
 class Connection:
@@ -111,6 +113,7 @@ class Load:
         for number in self._connections:
             self._poll.register(number, select.EPOLLIN)
         self._latency = array("d")
+        self._accepted: list[tuple[float, int]] = []
         self._requests = self._events = 0
         self._whole = [0, 0, 0, 0]
         self._failures: dict[str, int] = {}
@@ -141,6 +144,7 @@ class Load:
             whole_taps=self._whole[3],
             failures=self._failures,
             supply_seconds=ended - began if dry else None,
+            accepted=self._accepted,
         )
 
     def _cpu(self) -> dict[str, float]:
@@ -217,7 +221,10 @@ class Load:
         if self._measuring:
             self._requests += 1
             self._events += shot.events
-            self._latency.append(time.perf_counter() - connection.began)
+            now = time.perf_counter()
+            self._latency.append(now - connection.began)
+            if self.order.accepted:
+                self._accepted.append((now, shot.site))
 
     def _renew(self, broken: Connection) -> Connection:
         del self._connections[broken.socket.fileno()]

@@ -90,6 +90,7 @@ class Shot(NamedTuple):
     events: int
     rows: int  # in events; heartbeats leave none
     taps: int  # rows in calls
+    site: int  # its place among the traffic's sites
 
 
 class Traffic:
@@ -143,17 +144,20 @@ class Traffic:
             self.known[self.choices.randrange(MOST_KNOWN)] = visitor
 
     def _single(self) -> Shot:
-        visit, act, event = self._next(self.choices.randrange(len(self.sites)))
+        site = self.choices.randrange(len(self.sites))
+        visit, act, event = self._next(site)
         if self.kind == "first_generation":
-            return _shot(visit, f"/api/sync?_ts={TIME}", "application/json", event, [act])
-        return _shot(visit, "/v1/events", "text/plain;charset=UTF-8", visit.wrapped([event]), [act])
+            return _shot(visit, site, f"/api/sync?_ts={TIME}", "application/json", event, [act])
+        return _shot(visit, site, "/v1/events", "text/plain;charset=UTF-8", visit.wrapped([event]), [act])
 
     def _batch(self) -> Shot:
         site = self.choices.randrange(len(self.sites))
         taken = [self._next(site) for _ in range(BATCH)]
         visit = taken[0][0]
         body = visit.wrapped([event for _, _, event in taken])
-        return _shot(visit, "/v1/events", "text/plain;charset=UTF-8", body, [act for _, act, _ in taken])
+        return _shot(
+            visit, site, "/v1/events", "text/plain;charset=UTF-8", body, [act for _, act, _ in taken]
+        )
 
 
 class _Visit:
@@ -266,9 +270,9 @@ def _plan(choose: random.Random) -> list[str]:
     return plan
 
 
-def _shot(visit: _Visit, path: str, content_type: str, body: str, acts: list[str]) -> Shot:
+def _shot(visit: _Visit, site: int, path: str, content_type: str, body: str, acts: list[str]) -> Shot:
     content = body.encode()
     whole = visit.head(path, content_type, len(content)).encode() + content
     pulses = acts.count("heartbeat")
     taps = acts.count("phone_call") + acts.count("whatsapp")
-    return Shot(whole.split(SEPARATOR), len(acts), len(acts) - pulses, taps)
+    return Shot(whole.split(SEPARATOR), len(acts), len(acts) - pulses, taps, site)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from contracts import table as contract_table
 from results import Figure, Result
 
 HEAD = """\
@@ -11,13 +12,23 @@ HEAD = """\
 
 # Performance
 
-What this installation can take, measured by `make bench` (all of it, about six minutes) or
+What this installation can take, measured by `make bench` (all of it, about twenty minutes and 9 GB of disk) or
 `make bench ARGS="NAME ..."`. Every number is the median of its runs; in brackets the lowest and the highest. A run
 counts only if every answer was 200 and exactly the events that were answered are stored, each once. Raw numbers:
 [`bench/results/`](../bench/results).
 
 | figure | reached | aim | least | bound by what |
 | --- | ---: | ---: | ---: | --- |
+"""
+
+CONTRACTS = """
+## What each contract costs
+
+Milliseconds of the first call on a connection / of a later one, and buffers of a later one, by the number of events in
+the database; the time to plan the first call; a member's time as a multiple of what it takes without row security.
+"Busy": while the journal holds five transactions that are not folded yet. "30 times 24 h" begins and ends in the
+middle of a day, so that two parts of days are counted from their rows.
+
 """
 
 METHOD = """
@@ -38,13 +49,30 @@ METHOD = """
 - **The limit** is the same rows in plain batches into an equal table, in turns with the doors.
 - **The database has been at work**: some thousand events are stored and statistics gathered before the first
   measurement.
+- **Worlds** are databases in one server that hold two months of visits of 20 sites, the first with 40 % of them: six
+  events a visit, half of the visits paid, 12 sources, 4 devices, 25 places, 30 pages, 12 campaigns, 60 keywords; 15 in
+  100 visits tap, one in ten of those twice, 4 in 100 send a form; three in five leads older than two days are decided
+  about. Their counters are built by `rebuild_counters`. All contracts are about the first site, asked by an operator of
+  all 20.
+- **A call** of a contract is the transaction that the server makes for a request. Milliseconds and buffers (blocks of
+  8 kB, in memory or not) are of the contract's own statements, by `pg_stat_statements`; all worlds are asked in turns.
+- **Counters' cost** is the same traffic with and without them in turns, in one database; without: the same function
+  with the entries left out, nothing folded.
+- **Visible** is an event when the site's stream has told of a state that holds it, by the sequence number; from then on
+  every figure that is asked for has it.
 """
 
 
 def render(results: Sequence[Result], about: Mapping[str, str]) -> str:
     """The page; ``about`` says in a line what each bench does."""
     rows = [_row(figure) for result in results for figure in result.figures]
-    return HEAD + "\n".join(rows) + "\n" + METHOD + _circumstances(results, about)
+    return HEAD + "\n".join(rows) + "\n" + _contracts(results) + METHOD + _circumstances(results, about)
+
+
+def _contracts(results: Sequence[Result]) -> str:
+    """All of them, where they have been measured."""
+    found = next((result for result in results if result.name == "contracts"), None)
+    return CONTRACTS + contract_table(found.runs) if found else ""
 
 
 def _row(figure: Figure) -> str:

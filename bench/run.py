@@ -17,12 +17,15 @@ from typing import Any
 
 import machine
 import page
+from contracts import contracts
+from counters_cost import counters_cost
 from ingest import ingest_batch, ingest_first_generation, ingest_single
 from latency import latency
 from limit import limit
 from results import DIRECTORY, Figure, Result, load_all, save, today
 from stand import Stand, VoidError
 from startup import startup
+from streams import streams
 from tap_to_screen import tap_to_screen
 
 from opsmantik.db import binaries
@@ -40,10 +43,15 @@ ON_A_STAND: dict[str, Callable[[Stand, float], Measured]] = {
     "limit": limit,
     "latency": latency,
     "tap_to_screen": tap_to_screen,
+    "streams": streams,
 }
-ABOUT = {name: (bench.__doc__ or "").strip() for name, bench in ON_A_STAND.items()} | {
-    "startup": (startup.__doc__ or "").strip()
+# Those with a server of their own have the machine for themselves.
+ALONE: dict[str, Callable[[Path, float], Measured]] = {
+    "counters_cost": counters_cost,
+    "contracts": contracts,
+    "startup": startup,
 }
+ABOUT = {name: (bench.__doc__ or "").strip() for name, bench in (ON_A_STAND | ALONE).items()}
 
 
 def main() -> int:
@@ -66,9 +74,9 @@ def main() -> int:
                     stand = stand or stack.enter_context(Stand(given.directory))
                     figures, runs = ON_A_STAND[name](stand, scale)
                 else:
-                    stack.close()  # the machine for itself
+                    stack.close()
                     stand = None
-                    figures, runs = startup(given.directory)
+                    figures, runs = ALONE[name](given.directory, scale)
             except VoidError as void:
                 print(f"  VOID: {void}", flush=True)
                 failed = True
@@ -94,7 +102,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--directory", type=Path, default=Path("/var/tmp"), help="where the data lies; must be a disk"
     )
-    parser.add_argument("--rehearse", action="store_true", help="a fifth of the time; nothing is written")
+    parser.add_argument(
+        "--rehearse", action="store_true", help="a fifth of the time, small worlds; nothing is written"
+    )
     given = parser.parse_args()
     unknown = [name for name in given.names if name not in ABOUT]
     if unknown:
@@ -110,7 +120,7 @@ def _tell(figures: list[Figure], loads: list[list[float]], seconds: float) -> No
             else f"   (must: {figure.least:g}{'' if figure.is_met else ', MISSED'})"
         )
         spread = "" if figure.low == figure.high else f" [{figure.low:g} to {figure.high:g}]"
-        print(f"  {figure.name:48} {figure.reached:>9,g} {figure.unit}{spread}{goal}")
+        print(f"  {figure.name:64} {figure.reached:>9,g} {figure.unit}{spread}{goal}")
         if figure.bound and figure is figures[0]:
             print(f"    bound by: {figure.bound}")
     print(f"  ({seconds:.0f} s; load average {loads[0][0]:g} before, {loads[1][0]:g} after)", flush=True)

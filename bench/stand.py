@@ -19,8 +19,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
-from typing import Any
-from uuid import uuid4
+from typing import Any, Self
+from uuid import UUID, uuid4
 
 import asyncpg
 import msgspec
@@ -33,11 +33,13 @@ from opsmantik.db.child import preparation
 from opsmantik.db.embedded import EmbeddedServer
 from opsmantik.db.migrate import migrate
 from opsmantik.event import new_id
+from opsmantik.people.store import new_token, token_hash
+from opsmantik.web.guard import cookie_name
 
 HERE = Path(__file__).parent
 READY_SECONDS = 60
 MEMORY_FILESYSTEMS = ("tmpfs", "ramfs")
-INGEST = "%ingest_batch($1%"
+INGEST = "%ingest_batch_v2($1%"
 
 
 class VoidError(Exception):
@@ -69,11 +71,12 @@ class Stand:
         self.port = free_port()
         self.postgres = EmbeddedServer(self.home, self.secret)
         self.owner = f"bench-{secrets.token_hex(4)}@example.com"
+        self.person = uuid4()  # who has that address and owns all sites
         self.sites: list[tuple[str, str]] = []  # public id and domain, as the traffic needs them
         self.machine: Machine | None = None
         self._server: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Stand:
+    def __enter__(self) -> Self:
         try:
             self.postgres.start(lambda words: None)
             asyncio.run(self._prepare())
@@ -82,8 +85,7 @@ class Stand:
                 raise VoidError(
                     f"{self.home} is in memory ({self.machine.filesystem}): name a directory on a disk"
                 )
-            self._start_server()
-            self._work_in()
+            self._begin()
         except BaseException:
             self.close()
             raise
@@ -125,6 +127,10 @@ class Stand:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def _begin(self) -> None:
+        self._start_server()
+        self._work_in()
+
     async def _prepare(self) -> None:
         password = roles.role_password(self.secret, roles.APP)
         await migrate(
@@ -132,28 +138,30 @@ class Stand:
         )
         admin = await asyncpg.connect(self.admin_dsn)
         try:
-            user = uuid4()
             await admin.execute(
-                "INSERT INTO users (id, email, name) VALUES ($1, $2, 'Bench')", user, self.owner
+                "INSERT INTO users (id, email, name) VALUES ($1, $2, 'Bench')", self.person, self.owner
             )
-            await admin.execute("INSERT INTO profiles (id) VALUES ($1)", user)
-            for domain in SITES:
-                site, public_id = new_id(), secrets.token_hex(16)
-                await admin.execute(
-                    "INSERT INTO sites (id, user_id, public_id, name, domain) VALUES ($1, $2, $3, $4, $4)",
-                    site, user, public_id, domain,
-                )  # fmt: skip
-                await admin.execute(
-                    "INSERT INTO site_members (site_id, user_id, role) VALUES ($1, $2, 'owner')", site, user
-                )
-                await admin.execute(
-                    "INSERT INTO site_origins (site_id, origin) VALUES ($1, $2)",
-                    site,
-                    f"https://www.{domain}",
-                )
-                self.sites.append((public_id, domain))
+            await admin.execute("INSERT INTO profiles (id) VALUES ($1)", self.person)
+            await self._add_sites(admin)
         finally:
             await admin.close()
+
+    async def _add_sites(self, admin: Any) -> None:
+        for domain in SITES:
+            site, public_id = new_id(), secrets.token_hex(16)
+            await admin.execute(
+                "INSERT INTO sites (id, user_id, public_id, name, domain) VALUES ($1, $2, $3, $4, $4)",
+                site, self.person, public_id, domain,
+            )  # fmt: skip
+            await admin.execute(
+                "INSERT INTO site_members (site_id, user_id, role) VALUES ($1, $2, 'owner')",
+                site,
+                self.person,
+            )
+            await admin.execute(
+                "INSERT INTO site_origins (site_id, origin) VALUES ($1, $2)", site, f"https://www.{domain}"
+            )
+            self.sites.append((public_id, domain))
 
     def _start_server(self) -> None:
         """As in production, behind a proxy on this machine that names the visitors' addresses."""
@@ -204,12 +212,21 @@ class Stand:
 
         return asyncio.run(ask())
 
+    def sign_in(self, person: UUID) -> dict[str, str]:
+        """Somebody signs in; the cookie that their browser keeps."""
+        token = new_token()
+        self.query(
+            "INSERT INTO sign_ins (token_hash, user_id, expires_at) VALUES ($1, $2, now() + interval '1 day') RETURNING 1",
+            token_hash(token), person,
+        )  # fmt: skip
+        return {cookie_name("session", secure=False): token}
+
     def books(self) -> Books:
         """Count everything."""
         row = self.query(
             "SELECT (SELECT count(*) FROM events) AS events, (SELECT count(*) FROM calls) AS calls,"
-            " (SELECT coalesce(sum(n), 0)::bigint FROM ingest_tally WHERE outcome = 'pulse') AS pulses,"
-            " (SELECT coalesce(sum(n), 0)::bigint FROM ingest_tally WHERE outcome IN ('stored', 'pulse')) AS ingested,"
+            " (SELECT coalesce(sum(n), 0)::bigint FROM ingest_counts WHERE outcome = 'pulse') AS pulses,"
+            " (SELECT coalesce(sum(n), 0)::bigint FROM ingest_counts WHERE outcome IN ('stored', 'pulse')) AS ingested,"
             " (SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements WHERE query LIKE $1) AS transactions",
             INGEST,
         )

@@ -21,7 +21,7 @@ LATER = 3
 LONGEST = 180
 
 
-def startup(directory: Path) -> tuple[list[Figure], list[dict[str, Any]]]:
+def startup(directory: Path, scale: float) -> tuple[list[Figure], list[dict[str, Any]]]:
     """One first start (database, schema, sixty days of demo history), then later ones."""
     home = Path(tempfile.mkdtemp(prefix="opsmantik-bench-", dir=directory))
     kept = {
@@ -31,7 +31,7 @@ def startup(directory: Path) -> tuple[list[Figure], list[dict[str, Any]]]:
     try:
         first = _timed(environ, "up", "--demo", "--detach")
         later, stops = [], []
-        for _ in range(LATER):
+        for _ in range(LATER if scale == 1 else 1):
             stops.append(_timed(environ, "down"))
             later.append(_timed(environ, "up", "--demo", "--detach"))
     finally:

@@ -62,10 +62,10 @@ class Screen:
 
     async def listen(self, listening: asyncio.Event) -> None:
         """Hear the stream; note when a new lead was told of first since the last look."""
-        async with self._client.stream("GET", f"/sites/{self._site}/stream", timeout=None) as answer:
+        async with self._client.stream("GET", f"/api/v1/sites/{self._site}/stream", timeout=None) as answer:
             if answer.status_code != 200:
                 raise VoidError(f"the stream was answered with {answer.status_code}")
-            async for event, data in _events(answer):
+            async for event, data in server_sent_events(answer):
                 listening.set()
                 if event == "change" and '"kind":"i"' in data and self._told is None:
                     self._told = time.perf_counter()
@@ -86,7 +86,7 @@ class Screen:
                     tap.told, tap.seen = (told or now) - tap.sent, now - tap.sent
 
 
-async def _events(answer: httpx.Response) -> AsyncIterator[tuple[str, str]]:
+async def server_sent_events(answer: httpx.Response) -> AsyncIterator[tuple[str, str]]:
     """Name and data of each server-sent event."""
     event = data = ""
     async for line in answer.aiter_lines():

@@ -1,10 +1,8 @@
 -- name: asked_site
 -- The site that a request names, by its id ($1, null where the name cannot be one) or public id ($2), among those that
 -- the asker may see ($3); with their role on it, and the number of the state that it is in at this moment.
--- What follows in this transaction is planned once a connection and not each time: the contracts' statements are made
--- to have one good plan, and to plan one over every month's partition takes longer than to run it.
 SELECT t.id, t.public_id, t.name, t.domain, t.time_zone, t.currency, t.assumed_cpc, t.updated_at,
-    site_role(t.id) AS role, st.sequence, set_config('plan_cache_mode', 'force_generic_plan', true) AS planned
+    site_role(t.id) AS role, st.sequence
 FROM sites t JOIN site_state st ON st.site_id = t.id
 WHERE (t.id = $1 OR t.public_id = $2) AND t.id = ANY ($3)
 ORDER BY t.id = $1 DESC NULLS LAST LIMIT 1;

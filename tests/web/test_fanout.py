@@ -194,7 +194,7 @@ async def test_killed_under_load_it_costs_no_event_no_figure_and_no_notice(
             newest = await sequence(owner, made)
             await told_of(far, newest, within=3)
         assert said and all(words.startswith(str(made.id)) for words in said)
-        assert [line["event"] for line in logs].count("valkey.away") == 2, "each server says so, once"
+        assert [line["event"] for line in logs].count("valkey.away") in (1, 2), "each that asks says so, once"
 
         assert load.others == []
         assert await owner.fetchval("SELECT count(*) FROM events WHERE site_id = $1", made.id) == load.stored

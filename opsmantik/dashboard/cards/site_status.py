@@ -19,6 +19,10 @@ RECEIVES_WITHIN: Final = timedelta(minutes=10)
 Traffic = Literal["receiving", "quiet", "never"]
 
 
+# The newest event is one of these visits', unless all of them have been silent while an older one goes on.
+NEWEST_VISITS = 20
+
+
 class LastEvent(msgspec.Struct, frozen=True):
     """The newest event of the newest visits, and the source of its visit."""
 
@@ -64,7 +68,9 @@ async def last_event(connection: Any, site_id: UUID, at: datetime | None) -> Las
     if at is None:
         return None
     month = at.date().replace(day=1)
-    found = await connection.fetchrow(SQL.last_event, site_id, at, (month - ONE_DAY).replace(day=1), month)
+    found = await connection.fetchrow(
+        SQL.last_event, site_id, at, (month - ONE_DAY).replace(day=1), month, NEWEST_VISITS
+    )
     return LastEvent(*found) if found else None
 
 

@@ -7,6 +7,6 @@ LEFT JOIN sites s ON s.id = d.site_id
 LEFT JOIN site_state st ON st.site_id = d.site_id
 CROSS JOIN LATERAL (
     SELECT sum(c.leads) FILTER (WHERE c.dimension = 'all') AS leads,
-        sum(c.leads) FILTER (WHERE c.dimension = 'waiting') AS waiting
+        sum(c.leads) FILTER (WHERE c.dimension = 'lead' AND split_part(c.key, ' ', 1) IN ('intent', 'pending')) AS waiting
     FROM counters c WHERE c.site_id = d.site_id AND c.day = (d.day_start AT TIME ZONE s.time_zone)::date
-      AND c.part = 'main' AND c.dimension IN ('all', 'waiting')) l;
+      AND c.part = 'main' AND c.dimension IN ('all', 'lead')) l;

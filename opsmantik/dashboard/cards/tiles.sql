@@ -11,9 +11,9 @@ CROSS JOIN LATERAL (
     SELECT sum(c.sessions) FILTER (WHERE c.dimension = 'all') AS sessions,
         sum(c.leads) FILTER (WHERE c.dimension = 'all') AS intents,
         sum(c.click_leads) FILTER (WHERE c.dimension = 'all') AS with_click_id,
-        sum(c.leads) FILTER (WHERE c.dimension = 'waiting') AS waiting
+        sum(c.leads) FILTER (WHERE c.dimension = 'lead' AND split_part(c.key, ' ', 1) IN ('intent', 'pending')) AS waiting
     FROM counters c
-    WHERE c.site_id = $1 AND c.part = 'main' AND c.dimension IN ('all', 'waiting')
+    WHERE c.site_id = $1 AND c.part = 'main' AND c.dimension IN ('all', 'lead')
       AND c.day >= ($2::timestamptz AT TIME ZONE s.time_zone)::date
       AND c.day <= (($3::timestamptz - interval '1 microsecond') AT TIME ZONE s.time_zone)::date
       AND c.day::timestamp AT TIME ZONE s.time_zone >= $2) l;

@@ -12,7 +12,7 @@ FROM site_state st LEFT JOIN (
         sum(f.conversions) FILTER (WHERE f.dimension = 'all') AS conversion_events,
         sum(f.leads) FILTER (WHERE f.dimension = 'all') AS leads,
         sum(f.click_leads) FILTER (WHERE f.dimension = 'all') AS leads_with_click_id,
-        sum(f.leads) FILTER (WHERE f.dimension = 'waiting') AS waiting,
+        sum(f.leads) FILTER (WHERE f.dimension = 'lead' AND split_part(f.key, ' ', 1) IN ('intent', 'pending')) AS waiting,
         sum(f.sealed) FILTER (WHERE f.dimension = 'all') AS sealed,
         sum(f.junk) FILTER (WHERE f.dimension = 'all') AS junk,
         sum(f.amount) FILTER (WHERE f.dimension = 'all') AS sealed_amount,
@@ -22,7 +22,7 @@ FROM site_state st LEFT JOIN (
         sum(f.leads) FILTER (WHERE f.dimension = 'decision' AND NOT f.key LIKE '% auto') AS responses,
         sum(f.seconds) FILTER (WHERE f.dimension = 'decision' AND NOT f.key LIKE '% auto')::bigint AS seconds
     FROM figures($1, $2, $3, $4, $5, ARRAY['main']) f
-    WHERE f.dimension IN ('all', 'visitor', 'waiting', 'decision')
+    WHERE f.dimension IN ('all', 'visitor', 'lead', 'decision')
       AND CASE WHEN f.dimension = 'visitor' THEN f.is_paid = $6::boolean ELSE f.is_paid OR NOT $6 END
     GROUP BY f.day) x ON true
 WHERE st.site_id = $1 ORDER BY x.day;
@@ -42,7 +42,7 @@ FROM site_state st LEFT JOIN (
         sum(f.sealed) FILTER (WHERE f.dimension = 'hour') AS sealed,
         sum(f.junk) FILTER (WHERE f.dimension = 'hour') AS junk,
         sum(f.amount) FILTER (WHERE f.dimension = 'hour') AS sealed_amount
-    FROM figures($1, $2, $3, $4, $5, ARRAY['main', 'hours']) f
+    FROM figures($1, $2, $3, $4, $5, ARRAY['hours']) f
     WHERE f.dimension IN ('hour', 'visitor_hour', 'waiting')
       AND CASE WHEN f.dimension = 'visitor_hour' THEN f.is_paid = $6::boolean ELSE f.is_paid OR NOT $6 END
     GROUP BY f.key) x ON true
