@@ -628,7 +628,8 @@ $$;
 CREATE FUNCTION public.counter_part(p_dimension text) RETURNS text
     LANGUAGE sql IMMUTABLE
     AS $$ SELECT CASE WHEN p_dimension IN ('hour', 'visitor_hour', 'waiting') THEN 'hours'
-    WHEN p_dimension IN ('place', 'page', 'campaign', 'keyword') THEN 'details' ELSE 'main' END $$;
+    WHEN p_dimension IN ('place', 'page', 'campaign', 'keyword') THEN 'details'
+    WHEN p_dimension IN ('source', 'channel', 'device', 'matchtype') THEN 'sources' ELSE 'main' END $$;
 
 CREATE FUNCTION public.create_first_admin(p_link_hash bytea, p_id uuid, p_email text, p_name text, p_password_hash text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -829,6 +830,7 @@ CREATE FUNCTION public.figures(p_site uuid, p_first date, p_last date, p_edge_fr
     AS $$
     SELECT d.day, c.dimension, c.key, c.is_paid, c.sessions, c.click_sessions, c.visitors, c.events, c.conversions, c.forms, c.leads, c.click_leads, c.sealed, c.junk, c.amount, c.scroll, c.scrolled, c.seconds
     FROM counter_days d CROSS JOIN LATERAL unnest(CASE WHEN 'main' = ANY (p_parts) THEN d.main END
+        || CASE WHEN 'sources' = ANY (p_parts) THEN d.sources END
         || CASE WHEN 'hours' = ANY (p_parts) THEN d.hours END || CASE WHEN 'details' = ANY (p_parts) THEN d.details END) c
     WHERE d.site_id = p_site AND d.day BETWEEN p_first AND p_last
     UNION ALL
@@ -875,21 +877,23 @@ BEGIN
         SELECT v.day, v.dimension, v.key, v.is_paid, NULL::integer, NULL::integer, v.visitors, NULL::integer, NULL::integer, NULL::integer, NULL::integer, NULL::integer, NULL::integer, NULL::integer, NULL::numeric, NULL::bigint, NULL::integer, NULL::bigint
         FROM unfolded_visitors(p_site, v_zone) v
     ), known AS (
-        SELECT d.day, c.* FROM counter_days d CROSS JOIN LATERAL unnest(d.main || d.hours || d.details) c
+        SELECT d.day, c.* FROM counter_days d CROSS JOIN LATERAL unnest(d.main || d.sources || d.hours || d.details) c
         WHERE d.site_id = p_site AND d.day IN (SELECT f.day FROM fresh f)
     ), sums AS (
         SELECT day, dimension, key, is_paid,
             sum(sessions)::integer AS sessions, sum(click_sessions)::integer AS click_sessions, sum(visitors)::integer AS visitors, sum(events)::integer AS events, sum(conversions)::integer AS conversions, sum(forms)::integer AS forms, sum(leads)::integer AS leads, sum(click_leads)::integer AS click_leads, sum(sealed)::integer AS sealed, sum(junk)::integer AS junk, sum(amount) AS amount, sum(scroll)::bigint AS scroll, sum(scrolled)::integer AS scrolled, sum(seconds)::bigint AS seconds
         FROM (SELECT * FROM fresh UNION ALL SELECT * FROM known) b GROUP BY day, dimension, key, is_paid
     ), written AS (
-        INSERT INTO counter_days AS y (site_id, day, main, hours, details)
+        INSERT INTO counter_days AS y (site_id, day, main, sources, hours, details)
         SELECT p_site, w.day, coalesce(array_agg(w.cell ORDER BY w.dimension, w.key, w.is_paid) FILTER (WHERE w.part = 'main'), '{}'),
+            coalesce(array_agg(w.cell ORDER BY w.dimension, w.key, w.is_paid) FILTER (WHERE w.part = 'sources'), '{}'),
             coalesce(array_agg(w.cell ORDER BY w.dimension, w.key, w.is_paid) FILTER (WHERE w.part = 'hours'), '{}'),
             coalesce(array_agg(w.cell ORDER BY w.dimension, w.key, w.is_paid) FILTER (WHERE w.part = 'details'), '{}')
         FROM (SELECT z.day, z.dimension, z.key, z.is_paid, ROW(z.dimension, z.key, z.is_paid, nullif(z.sessions, 0), nullif(z.click_sessions, 0), nullif(z.visitors, 0), nullif(z.events, 0), nullif(z.conversions, 0), nullif(z.forms, 0), nullif(z.leads, 0), nullif(z.click_leads, 0), nullif(z.sealed, 0), nullif(z.junk, 0), nullif(z.amount, 0), nullif(z.scroll, 0), nullif(z.scrolled, 0), nullif(z.seconds, 0))::counter_cell AS cell,
                 CASE WHEN coalesce(z.sessions, 0) <> 0 OR coalesce(z.click_sessions, 0) <> 0 OR coalesce(z.visitors, 0) <> 0 OR coalesce(z.events, 0) <> 0 OR coalesce(z.conversions, 0) <> 0 OR coalesce(z.forms, 0) <> 0 OR coalesce(z.leads, 0) <> 0 OR coalesce(z.click_leads, 0) <> 0 OR coalesce(z.sealed, 0) <> 0 OR coalesce(z.junk, 0) <> 0 OR coalesce(z.amount, 0) <> 0 OR coalesce(z.scroll, 0) <> 0 OR coalesce(z.scrolled, 0) <> 0 OR coalesce(z.seconds, 0) <> 0 THEN counter_part(z.dimension) END AS part
             FROM sums z) w GROUP BY w.day
-        ON CONFLICT (site_id, day) DO UPDATE SET main = excluded.main, hours = excluded.hours, details = excluded.details
+        ON CONFLICT (site_id, day) DO UPDATE SET main = excluded.main, sources = excluded.sources,
+            hours = excluded.hours, details = excluded.details
     ), tallied AS (
         INSERT INTO ingest_tally AS y (site_id, hour, outcome, n)
         SELECT p_site, date_trunc('hour', coalesce(o.received_at, t.changed_at)), o.outcome, sum(o.n)
@@ -1097,6 +1101,24 @@ BEGIN
             SELECT array_agg(d.place::integer), array_agg(m.is_paid), array_agg(ROW(m.site_id, m.entry)::site_entry)
             INTO v_touched, v_paid, v_entries
             FROM made m JOIN drafts d ON d.site_id = m.site_id AND d.id = m.id;
+        END IF;
+
+        -- Where any visit has to be merged the heavy way, all are locked first, in the order of their names: a light update
+        -- of some and a heavy one of others would be two turns, and two batches could wait for each other in a circle.
+        IF v_known_months IS NOT NULL AND EXISTS (
+            SELECT FROM (SELECT x.*, row_number() OVER () AS place FROM unnest(p_sessions) x) d
+            JOIN sessions s ON s.site_id = d.site_id AND s.created_month = v_months[d.place] AND s.id = d.id
+            WHERE NOT v_born[d.place] AND (d.pulse OR coalesce(v_events[d.place], d.events) > 0)
+              AND (d.first_key < s.first_key OR d.source_key < s.source_key
+                    OR d.env_key < coalesce(s.env_key, 9223372036854775807)
+                    OR d.click_key < coalesce(s.click_key, 9223372036854775807)
+                    OR d.utm_key < coalesce(s.utm_key, 9223372036854775807)
+                    OR d.fingerprint < s.fingerprint OR s.fingerprint IS NULL AND d.fingerprint IS NOT NULL
+                    OR s.intent_count > 0 AND d.max_scroll > s.max_scroll_percentage)
+        ) THEN
+            PERFORM FROM (SELECT x.site_id, x.id, row_number() OVER () AS place FROM unnest(p_sessions) x) d
+            JOIN sessions s ON s.site_id = d.site_id AND s.created_month = v_months[d.place] AND s.id = d.id
+            WHERE NOT v_born[d.place] ORDER BY d.place FOR NO KEY UPDATE OF s;
         END IF;
 
         -- One month at a time, so that each update opens one partition: this month's, now and then the last one's.
@@ -1700,14 +1722,16 @@ BEGIN
             sum(sign * sessions)::integer AS sessions, sum(sign * click_sessions)::integer AS click_sessions, sum(sign * visitors)::integer AS visitors, sum(sign * events)::integer AS events, sum(sign * conversions)::integer AS conversions, sum(sign * forms)::integer AS forms, sum(sign * leads)::integer AS leads, sum(sign * click_leads)::integer AS click_leads, sum(sign * sealed)::integer AS sealed, sum(sign * junk)::integer AS junk, sum(sign * amount) AS amount, sum(sign * scroll)::bigint AS scroll, sum(sign * scrolled)::integer AS scrolled, sum(sign * seconds)::bigint AS seconds
         FROM cells WHERE day BETWEEN v_from AND v_to GROUP BY day, dimension, key, is_paid
     ), written AS (
-        INSERT INTO counter_days AS y (site_id, day, main, hours, details)
+        INSERT INTO counter_days AS y (site_id, day, main, sources, hours, details)
         SELECT p_site, w.day, coalesce(array_agg(w.cell ORDER BY w.dimension, w.key, w.is_paid) FILTER (WHERE w.part = 'main'), '{}'),
+            coalesce(array_agg(w.cell ORDER BY w.dimension, w.key, w.is_paid) FILTER (WHERE w.part = 'sources'), '{}'),
             coalesce(array_agg(w.cell ORDER BY w.dimension, w.key, w.is_paid) FILTER (WHERE w.part = 'hours'), '{}'),
             coalesce(array_agg(w.cell ORDER BY w.dimension, w.key, w.is_paid) FILTER (WHERE w.part = 'details'), '{}')
         FROM (SELECT z.day, z.dimension, z.key, z.is_paid, ROW(z.dimension, z.key, z.is_paid, nullif(z.sessions, 0), nullif(z.click_sessions, 0), nullif(z.visitors, 0), nullif(z.events, 0), nullif(z.conversions, 0), nullif(z.forms, 0), nullif(z.leads, 0), nullif(z.click_leads, 0), nullif(z.sealed, 0), nullif(z.junk, 0), nullif(z.amount, 0), nullif(z.scroll, 0), nullif(z.scrolled, 0), nullif(z.seconds, 0))::counter_cell AS cell,
                 CASE WHEN coalesce(z.sessions, 0) <> 0 OR coalesce(z.click_sessions, 0) <> 0 OR coalesce(z.visitors, 0) <> 0 OR coalesce(z.events, 0) <> 0 OR coalesce(z.conversions, 0) <> 0 OR coalesce(z.forms, 0) <> 0 OR coalesce(z.leads, 0) <> 0 OR coalesce(z.click_leads, 0) <> 0 OR coalesce(z.sealed, 0) <> 0 OR coalesce(z.junk, 0) <> 0 OR coalesce(z.amount, 0) <> 0 OR coalesce(z.scroll, 0) <> 0 OR coalesce(z.scrolled, 0) <> 0 OR coalesce(z.seconds, 0) <> 0 THEN counter_part(z.dimension) END AS part
             FROM sums z) w GROUP BY w.day
-        ON CONFLICT (site_id, day) DO UPDATE SET main = excluded.main, hours = excluded.hours, details = excluded.details RETURNING y.day
+        ON CONFLICT (site_id, day) DO UPDATE SET main = excluded.main, sources = excluded.sources,
+            hours = excluded.hours, details = excluded.details RETURNING y.day
     ), gone AS (
         DELETE FROM counter_days d WHERE d.site_id = p_site AND d.day BETWEEN v_from AND v_to
           AND d.day NOT IN (SELECT z.day FROM sums z)
@@ -1995,28 +2019,27 @@ CREATE FUNCTION public.suspicion_facts(p_sites uuid[], p_calls uuid[]) RETURNS T
 BEGIN
     SET LOCAL app.maintenance = 'on';
     RETURN QUERY
-    WITH taps AS MATERIALIZED (
-        SELECT t.* FROM unnest(p_sites, p_calls) AS d (site_id, id) JOIN calls t ON t.site_id = d.site_id AND t.id = d.id
-    ), recent AS MATERIALIZED (
+    WITH sites AS (
+        SELECT d.site_id, min(t.created_at) - interval '1 minute' AS since, max(t.created_at) AS until
+        FROM unnest(p_sites, p_calls) AS d (site_id, id) JOIN calls t ON t.site_id = d.site_id AND t.id = d.id GROUP BY 1
+    ), recent AS (
         -- the site's taps of that time, but no more than are needed to see a flood: during one this must stay cheap
-        SELECT o.*, v.ip_address FROM (
-            SELECT t.site_id, min(t.created_at) - interval '1 minute' AS since, max(t.created_at) AS until
-            FROM taps t GROUP BY t.site_id) w
+        SELECT o.*, v.ip_address, v.started_at FROM sites w
         CROSS JOIN LATERAL (
-            SELECT c.site_id, c.created_at, c.matched_session_id, c.matched_session_month, c.matched_fingerprint FROM calls c
-            WHERE c.site_id = w.site_id AND c.created_at > w.since AND c.created_at <= w.until
-            ORDER BY c.created_at DESC LIMIT 1000) o
+            SELECT c.* FROM calls c WHERE c.site_id = w.site_id AND c.created_at > w.since AND c.created_at <= w.until
+            ORDER BY c.created_at DESC LIMIT 2000) o
         LEFT JOIN sessions v ON v.site_id = o.site_id AND v.created_month = o.matched_session_month AND v.id = o.matched_session_id
-    )
-    SELECT l.site_id, l.id, t.id, t.occurred_at, s.started_at, n.device::integer, n.address::integer
-    FROM taps t
-    JOIN calls l ON l.site_id = t.site_id AND l.id = coalesce(t.merged_into, t.id) AND l.status = 'intent'
-    LEFT JOIN sessions s ON s.site_id = t.site_id AND s.created_month = t.matched_session_month AND s.id = t.matched_session_id
-    CROSS JOIN LATERAL (
-        SELECT count(*) FILTER (WHERE r.matched_fingerprint = t.matched_fingerprint OR r.matched_session_id = t.matched_session_id) AS device,
-            count(*) FILTER (WHERE r.ip_address = s.ip_address) AS address
+    ), counted AS (
+        SELECT r.*, count(*) OVER (PARTITION BY r.site_id, coalesce(r.matched_fingerprint, r.matched_session_id::text) ORDER BY r.created_at
+                RANGE BETWEEN interval '1 minute' PRECEDING AND CURRENT ROW) AS device,
+            count(*) OVER (PARTITION BY r.site_id, r.ip_address ORDER BY r.created_at
+                RANGE BETWEEN interval '1 minute' PRECEDING AND CURRENT ROW) AS address
         FROM recent r
-        WHERE r.site_id = t.site_id AND r.created_at > t.created_at - interval '1 minute' AND r.created_at <= t.created_at) n;
+    )
+    SELECT l.site_id, l.id, t.id, t.occurred_at, t.started_at, t.device::integer,
+        CASE WHEN t.ip_address IS NULL THEN 1 ELSE t.address END::integer
+    FROM counted t JOIN calls l ON l.site_id = t.site_id AND l.id = coalesce(t.merged_into, t.id) AND l.status = 'intent'
+    WHERE t.id = ANY (p_calls);
 END
 $$;
 
@@ -2036,36 +2059,49 @@ CREATE FUNCTION public.unfolded_visitors(p_site uuid, p_zone text) RETURNS TABLE
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 #variable_conflict use_column
+DECLARE
+    v_first date;
+    v_last date;
 BEGIN
     -- In a function's body of its own, not in the statement of whoever reads: planning it costs ten times what reading
     -- a month of counters does, and most of the time there is nothing here.
     IF NOT EXISTS (SELECT FROM counter_journal j WHERE j.site_id = p_site) THEN
         RETURN;
     END IF;
+    -- As values, not as a question in the query: the months are then picked once, not for every visitor.
+    SELECT date_trunc('month', (min(e.at) - interval '26 hours') AT TIME ZONE 'UTC')::date,
+        date_trunc('month', (max(e.at) + interval '26 hours') AT TIME ZONE 'UTC')::date
+    INTO v_first, v_last
+    FROM counter_journal j CROSS JOIN LATERAL unnest(j.entries) e WHERE j.site_id = p_site AND e.kind = 'session';
     RETURN QUERY WITH told AS (
         SELECT e.visitor, (e.at AT TIME ZONE p_zone)::date AS day, hour_key(e.at, p_zone) AS hour,
             min(e.at) AS at, sum(e.n) AS n, coalesce(sum(e.n) FILTER (WHERE e.is_paid), 0) AS paid
         FROM counter_journal j CROSS JOIN LATERAL unnest(j.entries) e
         WHERE j.site_id = p_site AND e.kind = 'session' AND e.visitor IS NOT NULL GROUP BY 1, 2, 3
-    ), periods AS (
-        SELECT visitor, day, NULL::text AS hour, min(at) AS at, sum(n) AS n, sum(paid) AS paid FROM told GROUP BY 1, 2
-        UNION ALL SELECT visitor, day, hour, at, n, paid FROM told
-    ), steps AS (
-        SELECT p.day, p.hour,
-            (r.n > 0)::integer - (r.n - p.n > 0)::integer AS all_traffic,
-            (r.paid > 0)::integer - (r.paid - p.paid > 0)::integer AS paid_traffic
-        FROM periods p CROSS JOIN LATERAL (
-            SELECT count(*) AS n, count(*) FILTER (WHERE s.is_paid) AS paid
+    ), told_days AS (
+        SELECT visitor, day, min(at) AS at, sum(n) AS n, sum(paid) AS paid FROM told GROUP BY 1, 2
+    ), found AS MATERIALIZED (
+        SELECT d.visitor, d.day, hour_key(s.created_at, p_zone) AS hour, count(*) AS n, count(*) FILTER (WHERE s.is_paid) AS paid
+        FROM told_days d CROSS JOIN LATERAL (
             -- by the visitor alone, and then the rest: with the time beside it the planner takes the index of times
-            FROM (SELECT x.created_at, x.is_paid FROM sessions x WHERE x.site_id = p_site AND x.fingerprint = p.visitor
-                  AND x.created_month = ANY (ARRAY[date_trunc('month', (p.at - interval '26 hours') AT TIME ZONE 'UTC')::date,
-                      date_trunc('month', (p.at + interval '26 hours') AT TIME ZONE 'UTC')::date]) OFFSET 0) s
-            WHERE s.created_at BETWEEN p.at - interval '26 hours' AND p.at + interval '26 hours'
-              AND (s.created_at AT TIME ZONE p_zone)::date = p.day
-              AND (p.hour IS NULL OR hour_key(s.created_at, p_zone) = p.hour)) r
+            SELECT x.created_at, x.is_paid FROM sessions x WHERE x.site_id = p_site AND x.fingerprint = d.visitor
+              AND x.created_month BETWEEN v_first AND v_last OFFSET 0) s
+        WHERE s.created_at BETWEEN d.at - interval '26 hours' AND d.at + interval '26 hours'
+          AND (s.created_at AT TIME ZONE p_zone)::date = d.day
+        GROUP BY 1, 2, 3
+    ), both_sides AS (
+        -- side by side, not joined: the planner cannot know how many these are, and would compare each with each
+        SELECT visitor, day, hour, n, paid, 0 AS now_n, 0 AS now_paid FROM told
+        UNION ALL SELECT visitor, day, hour, 0, 0, n, paid FROM found
+    ), steps AS (
+        SELECT day, NULL::text AS hour, sum(n) AS n, sum(paid) AS paid, sum(now_n) AS now_n, sum(now_paid) AS now_paid
+        FROM both_sides GROUP BY visitor, day
+        UNION ALL
+        SELECT day, hour, sum(n), sum(paid), sum(now_n), sum(now_paid) FROM both_sides GROUP BY visitor, day, hour
     )
     SELECT t.day, CASE WHEN t.hour IS NULL THEN 'visitor' ELSE 'visitor_hour' END, coalesce(t.hour, ''), w.is_paid,
-        sum(CASE WHEN w.is_paid THEN t.paid_traffic ELSE t.all_traffic END)::integer
+        sum(CASE WHEN w.is_paid THEN (t.now_paid > 0)::integer - (t.now_paid - t.paid > 0)::integer
+            ELSE (t.now_n > 0)::integer - (t.now_n - t.n > 0)::integer END)::integer
     FROM steps t CROSS JOIN (VALUES (true), (false)) AS w (is_paid) GROUP BY t.day, t.hour, w.is_paid;
 END
 $$;
@@ -2236,6 +2272,7 @@ CREATE TABLE public.counter_days (
     site_id uuid NOT NULL,
     day date NOT NULL,
     main public.counter_cell[] DEFAULT '{}'::public.counter_cell[] NOT NULL,
+    sources public.counter_cell[] DEFAULT '{}'::public.counter_cell[] NOT NULL,
     hours public.counter_cell[] DEFAULT '{}'::public.counter_cell[] NOT NULL,
     details public.counter_cell[] DEFAULT '{}'::public.counter_cell[] NOT NULL
 )
@@ -2245,7 +2282,7 @@ ALTER TABLE ONLY public.counter_days FORCE ROW LEVEL SECURITY;
 
 COMMENT ON COLUMN public.counter_days.day IS 'A day of the site, in its own time zone.';
 
-COMMENT ON COLUMN public.counter_days.main IS 'Totals, statuses and what has few keys. In parts (see counter_part), so that a tile need not unpack every keyword.';
+COMMENT ON COLUMN public.counter_days.main IS 'Totals and statuses. In parts (see counter_part), so that a tile need not unpack every keyword.';
 
 CREATE TABLE public.counter_journal (
     site_id uuid NOT NULL,
@@ -2342,6 +2379,29 @@ CREATE VIEW public.counters WITH (security_invoker='true') AS
     c.seconds
    FROM (public.counter_days d
      CROSS JOIN LATERAL unnest(d.main) c(dimension, key, is_paid, sessions, click_sessions, visitors, events, conversions, forms, leads, click_leads, sealed, junk, amount, scroll, scrolled, seconds))
+UNION ALL
+ SELECT d.site_id,
+    d.day,
+    'sources'::text AS part,
+    c.dimension,
+    c.key,
+    c.is_paid,
+    c.sessions,
+    c.click_sessions,
+    c.visitors,
+    c.events,
+    c.conversions,
+    c.forms,
+    c.leads,
+    c.click_leads,
+    c.sealed,
+    c.junk,
+    c.amount,
+    c.scroll,
+    c.scrolled,
+    c.seconds
+   FROM (public.counter_days d
+     CROSS JOIN LATERAL unnest(d.sources) c(dimension, key, is_paid, sessions, click_sessions, visitors, events, conversions, forms, leads, click_leads, sealed, junk, amount, scroll, scrolled, seconds))
 UNION ALL
  SELECT d.site_id,
     d.day,

@@ -9,6 +9,7 @@ WITH c AS MATERIALIZED (
         sum(f.click_sessions) AS click_sessions, sum(f.leads) AS leads, sum(f.click_leads) AS click_leads,
         sum(f.sealed) AS sealed, sum(f.junk) AS junk, sum(f.amount) AS amount
     FROM figures($1, $2, $3, $4, $5, ARRAY['main', CASE WHEN 'hour' = ANY ($7) THEN 'hours' END,
+        CASE WHEN $7 && ARRAY['source', 'channel', 'device', 'matchtype'] THEN 'sources' END,
         CASE WHEN $7 && ARRAY['place', 'city', 'page', 'campaign', 'keyword'] THEN 'details' END]) f
     WHERE (f.dimension = 'all' OR f.dimension = ANY ($7::text[]) OR f.dimension = 'place' AND 'city' = ANY ($7))
       AND (f.is_paid OR NOT $6::boolean)

@@ -133,7 +133,8 @@ $$;
 -- In which array of a day a dimension lies. Most screens need the first alone.
 CREATE OR REPLACE FUNCTION counter_part(p_dimension text) RETURNS text LANGUAGE sql IMMUTABLE
 AS $$ SELECT CASE WHEN p_dimension IN ('hour', 'visitor_hour', 'waiting') THEN 'hours'
-    WHEN p_dimension IN ('place', 'page', 'campaign', 'keyword') THEN 'details' ELSE 'main' END $$;
+    WHEN p_dimension IN ('place', 'page', 'campaign', 'keyword') THEN 'details'
+    WHEN p_dimension IN ('source', 'channel', 'device', 'matchtype') THEN 'sources' ELSE 'main' END $$;
 
 -- How many visitors more each day and hour has by what the journal holds. A visitor counts once a day (hour) of the
 -- site, so: how many visits of theirs there are now, how many there were without these, and whether that crosses 0.
@@ -143,36 +144,49 @@ RETURNS TABLE (day date, dimension text, key text, is_paid boolean, visitors int
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+    v_first date;
+    v_last date;
 BEGIN
     -- In a function's body of its own, not in the statement of whoever reads: planning it costs ten times what reading
     -- a month of counters does, and most of the time there is nothing here.
     IF NOT EXISTS (SELECT FROM counter_journal j WHERE j.site_id = p_site) THEN
         RETURN;
     END IF;
+    -- As values, not as a question in the query: the months are then picked once, not for every visitor.
+    SELECT date_trunc('month', (min(e.at) - interval '26 hours') AT TIME ZONE 'UTC')::date,
+        date_trunc('month', (max(e.at) + interval '26 hours') AT TIME ZONE 'UTC')::date
+    INTO v_first, v_last
+    FROM counter_journal j CROSS JOIN LATERAL unnest(j.entries) e WHERE j.site_id = p_site AND e.kind = 'session';
     RETURN QUERY WITH told AS (
         SELECT e.visitor, (e.at AT TIME ZONE p_zone)::date AS day, hour_key(e.at, p_zone) AS hour,
             min(e.at) AS at, sum(e.n) AS n, coalesce(sum(e.n) FILTER (WHERE e.is_paid), 0) AS paid
         FROM counter_journal j CROSS JOIN LATERAL unnest(j.entries) e
         WHERE j.site_id = p_site AND e.kind = 'session' AND e.visitor IS NOT NULL GROUP BY 1, 2, 3
-    ), periods AS (
-        SELECT visitor, day, NULL::text AS hour, min(at) AS at, sum(n) AS n, sum(paid) AS paid FROM told GROUP BY 1, 2
-        UNION ALL SELECT visitor, day, hour, at, n, paid FROM told
-    ), steps AS (
-        SELECT p.day, p.hour,
-            (r.n > 0)::integer - (r.n - p.n > 0)::integer AS all_traffic,
-            (r.paid > 0)::integer - (r.paid - p.paid > 0)::integer AS paid_traffic
-        FROM periods p CROSS JOIN LATERAL (
-            SELECT count(*) AS n, count(*) FILTER (WHERE s.is_paid) AS paid
+    ), told_days AS (
+        SELECT visitor, day, min(at) AS at, sum(n) AS n, sum(paid) AS paid FROM told GROUP BY 1, 2
+    ), found AS MATERIALIZED (
+        SELECT d.visitor, d.day, hour_key(s.created_at, p_zone) AS hour, count(*) AS n, count(*) FILTER (WHERE s.is_paid) AS paid
+        FROM told_days d CROSS JOIN LATERAL (
             -- by the visitor alone, and then the rest: with the time beside it the planner takes the index of times
-            FROM (SELECT x.created_at, x.is_paid FROM sessions x WHERE x.site_id = p_site AND x.fingerprint = p.visitor
-                  AND x.created_month = ANY (ARRAY[date_trunc('month', (p.at - interval '26 hours') AT TIME ZONE 'UTC')::date,
-                      date_trunc('month', (p.at + interval '26 hours') AT TIME ZONE 'UTC')::date]) OFFSET 0) s
-            WHERE s.created_at BETWEEN p.at - interval '26 hours' AND p.at + interval '26 hours'
-              AND (s.created_at AT TIME ZONE p_zone)::date = p.day
-              AND (p.hour IS NULL OR hour_key(s.created_at, p_zone) = p.hour)) r
+            SELECT x.created_at, x.is_paid FROM sessions x WHERE x.site_id = p_site AND x.fingerprint = d.visitor
+              AND x.created_month BETWEEN v_first AND v_last OFFSET 0) s
+        WHERE s.created_at BETWEEN d.at - interval '26 hours' AND d.at + interval '26 hours'
+          AND (s.created_at AT TIME ZONE p_zone)::date = d.day
+        GROUP BY 1, 2, 3
+    ), both_sides AS (
+        -- side by side, not joined: the planner cannot know how many these are, and would compare each with each
+        SELECT visitor, day, hour, n, paid, 0 AS now_n, 0 AS now_paid FROM told
+        UNION ALL SELECT visitor, day, hour, 0, 0, n, paid FROM found
+    ), steps AS (
+        SELECT day, NULL::text AS hour, sum(n) AS n, sum(paid) AS paid, sum(now_n) AS now_n, sum(now_paid) AS now_paid
+        FROM both_sides GROUP BY visitor, day
+        UNION ALL
+        SELECT day, hour, sum(n), sum(paid), sum(now_n), sum(now_paid) FROM both_sides GROUP BY visitor, day, hour
     )
     SELECT t.day, CASE WHEN t.hour IS NULL THEN 'visitor' ELSE 'visitor_hour' END, coalesce(t.hour, ''), w.is_paid,
-        sum(CASE WHEN w.is_paid THEN t.paid_traffic ELSE t.all_traffic END)::integer
+        sum(CASE WHEN w.is_paid THEN (t.now_paid > 0)::integer - (t.now_paid - t.paid > 0)::integer
+            ELSE (t.now_n > 0)::integer - (t.now_n - t.n > 0)::integer END)::integer
     FROM steps t CROSS JOIN (VALUES (true), (false)) AS w (is_paid) GROUP BY t.day, t.hour, w.is_paid;
 END
 $$;
@@ -196,6 +210,9 @@ $$;
 CREATE OR REPLACE VIEW counters WITH (security_invoker = true) AS
 SELECT d.site_id, d.day, 'main'::text AS part, c.dimension, c.key, c.is_paid, c.sessions, c.click_sessions, c.visitors, c.events, c.conversions, c.forms, c.leads, c.click_leads, c.sealed, c.junk, c.amount, c.scroll, c.scrolled, c.seconds
 FROM counter_days d CROSS JOIN LATERAL unnest(d.main) c
+UNION ALL
+SELECT d.site_id, d.day, 'sources'::text AS part, c.dimension, c.key, c.is_paid, c.sessions, c.click_sessions, c.visitors, c.events, c.conversions, c.forms, c.leads, c.click_leads, c.sealed, c.junk, c.amount, c.scroll, c.scrolled, c.seconds
+FROM counter_days d CROSS JOIN LATERAL unnest(d.sources) c
 UNION ALL
 SELECT d.site_id, d.day, 'hours'::text AS part, c.dimension, c.key, c.is_paid, c.sessions, c.click_sessions, c.visitors, c.events, c.conversions, c.forms, c.leads, c.click_leads, c.sealed, c.junk, c.amount, c.scroll, c.scrolled, c.seconds
 FROM counter_days d CROSS JOIN LATERAL unnest(d.hours) c
@@ -294,6 +311,7 @@ LANGUAGE sql STABLE
 AS $$
     SELECT d.day, c.dimension, c.key, c.is_paid, c.sessions, c.click_sessions, c.visitors, c.events, c.conversions, c.forms, c.leads, c.click_leads, c.sealed, c.junk, c.amount, c.scroll, c.scrolled, c.seconds
     FROM counter_days d CROSS JOIN LATERAL unnest(CASE WHEN 'main' = ANY (p_parts) THEN d.main END
+        || CASE WHEN 'sources' = ANY (p_parts) THEN d.sources END
         || CASE WHEN 'hours' = ANY (p_parts) THEN d.hours END || CASE WHEN 'details' = ANY (p_parts) THEN d.details END) c
     WHERE d.site_id = p_site AND d.day BETWEEN p_first AND p_last
     UNION ALL

@@ -29,21 +29,23 @@ BEGIN
         SELECT v.day, v.dimension, v.key, v.is_paid, NULL::integer, NULL::integer, v.visitors, NULL::integer, NULL::integer, NULL::integer, NULL::integer, NULL::integer, NULL::integer, NULL::integer, NULL::numeric, NULL::bigint, NULL::integer, NULL::bigint
         FROM unfolded_visitors(p_site, v_zone) v
     ), known AS (
-        SELECT d.day, c.* FROM counter_days d CROSS JOIN LATERAL unnest(d.main || d.hours || d.details) c
+        SELECT d.day, c.* FROM counter_days d CROSS JOIN LATERAL unnest(d.main || d.sources || d.hours || d.details) c
         WHERE d.site_id = p_site AND d.day IN (SELECT f.day FROM fresh f)
     ), sums AS (
         SELECT day, dimension, key, is_paid,
             sum(sessions)::integer AS sessions, sum(click_sessions)::integer AS click_sessions, sum(visitors)::integer AS visitors, sum(events)::integer AS events, sum(conversions)::integer AS conversions, sum(forms)::integer AS forms, sum(leads)::integer AS leads, sum(click_leads)::integer AS click_leads, sum(sealed)::integer AS sealed, sum(junk)::integer AS junk, sum(amount) AS amount, sum(scroll)::bigint AS scroll, sum(scrolled)::integer AS scrolled, sum(seconds)::bigint AS seconds
         FROM (SELECT * FROM fresh UNION ALL SELECT * FROM known) b GROUP BY day, dimension, key, is_paid
     ), written AS (
-        INSERT INTO counter_days AS y (site_id, day, main, hours, details)
+        INSERT INTO counter_days AS y (site_id, day, main, sources, hours, details)
         SELECT p_site, w.day, coalesce(array_agg(w.cell ORDER BY w.dimension, w.key, w.is_paid) FILTER (WHERE w.part = 'main'), '{}'),
+            coalesce(array_agg(w.cell ORDER BY w.dimension, w.key, w.is_paid) FILTER (WHERE w.part = 'sources'), '{}'),
             coalesce(array_agg(w.cell ORDER BY w.dimension, w.key, w.is_paid) FILTER (WHERE w.part = 'hours'), '{}'),
             coalesce(array_agg(w.cell ORDER BY w.dimension, w.key, w.is_paid) FILTER (WHERE w.part = 'details'), '{}')
         FROM (SELECT z.day, z.dimension, z.key, z.is_paid, ROW(z.dimension, z.key, z.is_paid, nullif(z.sessions, 0), nullif(z.click_sessions, 0), nullif(z.visitors, 0), nullif(z.events, 0), nullif(z.conversions, 0), nullif(z.forms, 0), nullif(z.leads, 0), nullif(z.click_leads, 0), nullif(z.sealed, 0), nullif(z.junk, 0), nullif(z.amount, 0), nullif(z.scroll, 0), nullif(z.scrolled, 0), nullif(z.seconds, 0))::counter_cell AS cell,
                 CASE WHEN coalesce(z.sessions, 0) <> 0 OR coalesce(z.click_sessions, 0) <> 0 OR coalesce(z.visitors, 0) <> 0 OR coalesce(z.events, 0) <> 0 OR coalesce(z.conversions, 0) <> 0 OR coalesce(z.forms, 0) <> 0 OR coalesce(z.leads, 0) <> 0 OR coalesce(z.click_leads, 0) <> 0 OR coalesce(z.sealed, 0) <> 0 OR coalesce(z.junk, 0) <> 0 OR coalesce(z.amount, 0) <> 0 OR coalesce(z.scroll, 0) <> 0 OR coalesce(z.scrolled, 0) <> 0 OR coalesce(z.seconds, 0) <> 0 THEN counter_part(z.dimension) END AS part
             FROM sums z) w GROUP BY w.day
-        ON CONFLICT (site_id, day) DO UPDATE SET main = excluded.main, hours = excluded.hours, details = excluded.details
+        ON CONFLICT (site_id, day) DO UPDATE SET main = excluded.main, sources = excluded.sources,
+            hours = excluded.hours, details = excluded.details
     ), tallied AS (
         INSERT INTO ingest_tally AS y (site_id, hour, outcome, n)
         SELECT p_site, date_trunc('hour', coalesce(o.received_at, t.changed_at)), o.outcome, sum(o.n)
@@ -128,14 +130,16 @@ BEGIN
             sum(sign * sessions)::integer AS sessions, sum(sign * click_sessions)::integer AS click_sessions, sum(sign * visitors)::integer AS visitors, sum(sign * events)::integer AS events, sum(sign * conversions)::integer AS conversions, sum(sign * forms)::integer AS forms, sum(sign * leads)::integer AS leads, sum(sign * click_leads)::integer AS click_leads, sum(sign * sealed)::integer AS sealed, sum(sign * junk)::integer AS junk, sum(sign * amount) AS amount, sum(sign * scroll)::bigint AS scroll, sum(sign * scrolled)::integer AS scrolled, sum(sign * seconds)::bigint AS seconds
         FROM cells WHERE day BETWEEN v_from AND v_to GROUP BY day, dimension, key, is_paid
     ), written AS (
-        INSERT INTO counter_days AS y (site_id, day, main, hours, details)
+        INSERT INTO counter_days AS y (site_id, day, main, sources, hours, details)
         SELECT p_site, w.day, coalesce(array_agg(w.cell ORDER BY w.dimension, w.key, w.is_paid) FILTER (WHERE w.part = 'main'), '{}'),
+            coalesce(array_agg(w.cell ORDER BY w.dimension, w.key, w.is_paid) FILTER (WHERE w.part = 'sources'), '{}'),
             coalesce(array_agg(w.cell ORDER BY w.dimension, w.key, w.is_paid) FILTER (WHERE w.part = 'hours'), '{}'),
             coalesce(array_agg(w.cell ORDER BY w.dimension, w.key, w.is_paid) FILTER (WHERE w.part = 'details'), '{}')
         FROM (SELECT z.day, z.dimension, z.key, z.is_paid, ROW(z.dimension, z.key, z.is_paid, nullif(z.sessions, 0), nullif(z.click_sessions, 0), nullif(z.visitors, 0), nullif(z.events, 0), nullif(z.conversions, 0), nullif(z.forms, 0), nullif(z.leads, 0), nullif(z.click_leads, 0), nullif(z.sealed, 0), nullif(z.junk, 0), nullif(z.amount, 0), nullif(z.scroll, 0), nullif(z.scrolled, 0), nullif(z.seconds, 0))::counter_cell AS cell,
                 CASE WHEN coalesce(z.sessions, 0) <> 0 OR coalesce(z.click_sessions, 0) <> 0 OR coalesce(z.visitors, 0) <> 0 OR coalesce(z.events, 0) <> 0 OR coalesce(z.conversions, 0) <> 0 OR coalesce(z.forms, 0) <> 0 OR coalesce(z.leads, 0) <> 0 OR coalesce(z.click_leads, 0) <> 0 OR coalesce(z.sealed, 0) <> 0 OR coalesce(z.junk, 0) <> 0 OR coalesce(z.amount, 0) <> 0 OR coalesce(z.scroll, 0) <> 0 OR coalesce(z.scrolled, 0) <> 0 OR coalesce(z.seconds, 0) <> 0 THEN counter_part(z.dimension) END AS part
             FROM sums z) w GROUP BY w.day
-        ON CONFLICT (site_id, day) DO UPDATE SET main = excluded.main, hours = excluded.hours, details = excluded.details RETURNING y.day
+        ON CONFLICT (site_id, day) DO UPDATE SET main = excluded.main, sources = excluded.sources,
+            hours = excluded.hours, details = excluded.details RETURNING y.day
     ), gone AS (
         DELETE FROM counter_days d WHERE d.site_id = p_site AND d.day BETWEEN v_from AND v_to
           AND d.day NOT IN (SELECT z.day FROM sums z)

@@ -198,6 +198,24 @@ BEGIN
             FROM made m JOIN drafts d ON d.site_id = m.site_id AND d.id = m.id;
         END IF;
 
+        -- Where any visit has to be merged the heavy way, all are locked first, in the order of their names: a light update
+        -- of some and a heavy one of others would be two turns, and two batches could wait for each other in a circle.
+        IF v_known_months IS NOT NULL AND EXISTS (
+            SELECT FROM (SELECT x.*, row_number() OVER () AS place FROM unnest(p_sessions) x) d
+            JOIN sessions s ON s.site_id = d.site_id AND s.created_month = v_months[d.place] AND s.id = d.id
+            WHERE NOT v_born[d.place] AND (d.pulse OR coalesce(v_events[d.place], d.events) > 0)
+              AND (d.first_key < s.first_key OR d.source_key < s.source_key
+                    OR d.env_key < coalesce(s.env_key, 9223372036854775807)
+                    OR d.click_key < coalesce(s.click_key, 9223372036854775807)
+                    OR d.utm_key < coalesce(s.utm_key, 9223372036854775807)
+                    OR d.fingerprint < s.fingerprint OR s.fingerprint IS NULL AND d.fingerprint IS NOT NULL
+                    OR s.intent_count > 0 AND d.max_scroll > s.max_scroll_percentage)
+        ) THEN
+            PERFORM FROM (SELECT x.site_id, x.id, row_number() OVER () AS place FROM unnest(p_sessions) x) d
+            JOIN sessions s ON s.site_id = d.site_id AND s.created_month = v_months[d.place] AND s.id = d.id
+            WHERE NOT v_born[d.place] ORDER BY d.place FOR NO KEY UPDATE OF s;
+        END IF;
+
         -- One month at a time, so that each update opens one partition: this month's, now and then the last one's.
         FOREACH v_month IN ARRAY coalesce(v_known_months, '{}') LOOP
             WITH changed AS (

@@ -26,28 +26,27 @@ AS $$
 BEGIN
     SET LOCAL app.maintenance = 'on';
     RETURN QUERY
-    WITH taps AS MATERIALIZED (
-        SELECT t.* FROM unnest(p_sites, p_calls) AS d (site_id, id) JOIN calls t ON t.site_id = d.site_id AND t.id = d.id
-    ), recent AS MATERIALIZED (
+    WITH sites AS (
+        SELECT d.site_id, min(t.created_at) - interval '1 minute' AS since, max(t.created_at) AS until
+        FROM unnest(p_sites, p_calls) AS d (site_id, id) JOIN calls t ON t.site_id = d.site_id AND t.id = d.id GROUP BY 1
+    ), recent AS (
         -- the site's taps of that time, but no more than are needed to see a flood: during one this must stay cheap
-        SELECT o.*, v.ip_address FROM (
-            SELECT t.site_id, min(t.created_at) - interval '1 minute' AS since, max(t.created_at) AS until
-            FROM taps t GROUP BY t.site_id) w
+        SELECT o.*, v.ip_address, v.started_at FROM sites w
         CROSS JOIN LATERAL (
-            SELECT c.site_id, c.created_at, c.matched_session_id, c.matched_session_month, c.matched_fingerprint FROM calls c
-            WHERE c.site_id = w.site_id AND c.created_at > w.since AND c.created_at <= w.until
-            ORDER BY c.created_at DESC LIMIT 1000) o
+            SELECT c.* FROM calls c WHERE c.site_id = w.site_id AND c.created_at > w.since AND c.created_at <= w.until
+            ORDER BY c.created_at DESC LIMIT 2000) o
         LEFT JOIN sessions v ON v.site_id = o.site_id AND v.created_month = o.matched_session_month AND v.id = o.matched_session_id
-    )
-    SELECT l.site_id, l.id, t.id, t.occurred_at, s.started_at, n.device::integer, n.address::integer
-    FROM taps t
-    JOIN calls l ON l.site_id = t.site_id AND l.id = coalesce(t.merged_into, t.id) AND l.status = 'intent'
-    LEFT JOIN sessions s ON s.site_id = t.site_id AND s.created_month = t.matched_session_month AND s.id = t.matched_session_id
-    CROSS JOIN LATERAL (
-        SELECT count(*) FILTER (WHERE r.matched_fingerprint = t.matched_fingerprint OR r.matched_session_id = t.matched_session_id) AS device,
-            count(*) FILTER (WHERE r.ip_address = s.ip_address) AS address
+    ), counted AS (
+        SELECT r.*, count(*) OVER (PARTITION BY r.site_id, coalesce(r.matched_fingerprint, r.matched_session_id::text) ORDER BY r.created_at
+                RANGE BETWEEN interval '1 minute' PRECEDING AND CURRENT ROW) AS device,
+            count(*) OVER (PARTITION BY r.site_id, r.ip_address ORDER BY r.created_at
+                RANGE BETWEEN interval '1 minute' PRECEDING AND CURRENT ROW) AS address
         FROM recent r
-        WHERE r.site_id = t.site_id AND r.created_at > t.created_at - interval '1 minute' AND r.created_at <= t.created_at) n;
+    )
+    SELECT l.site_id, l.id, t.id, t.occurred_at, t.started_at, t.device::integer,
+        CASE WHEN t.ip_address IS NULL THEN 1 ELSE t.address END::integer
+    FROM counted t JOIN calls l ON l.site_id = t.site_id AND l.id = coalesce(t.merged_into, t.id) AND l.status = 'intent'
+    WHERE t.id = ANY (p_calls);
 END
 $$;
 

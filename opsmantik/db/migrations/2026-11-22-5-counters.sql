@@ -63,11 +63,12 @@ CREATE TABLE counter_days (
     site_id uuid NOT NULL,
     day date NOT NULL,
     main counter_cell[] NOT NULL DEFAULT '{}',
+    sources counter_cell[] NOT NULL DEFAULT '{}',
     hours counter_cell[] NOT NULL DEFAULT '{}',
     details counter_cell[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (site_id, day)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
-COMMENT ON COLUMN counter_days.main IS 'Totals, statuses and what has few keys. In parts (see counter_part), so that a tile need not unpack every keyword.';
+COMMENT ON COLUMN counter_days.main IS 'Totals and statuses. In parts (see counter_part), so that a tile need not unpack every keyword.';
 COMMENT ON COLUMN counter_days.day IS 'A day of the site, in its own time zone.';
 
 ALTER TABLE counter_days ADD CONSTRAINT counter_days_site_id_fkey FOREIGN KEY (site_id) REFERENCES sites (id);
