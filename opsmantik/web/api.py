@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
 from importlib import metadata
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -24,17 +24,24 @@ from opsmantik.clock import Period
 from opsmantik.dashboard.asked import AskedSite, asked_site
 from opsmantik.dashboard.cards.sites_list import sites_list
 from opsmantik.dashboard.contracts import CONTRACTS, SITES, Contract
-from opsmantik.errors import NotFound
+from opsmantik.errors import Malformed, NotFound
 from opsmantik.web import parameters
 from opsmantik.web.rendering import WORTH_PACKING, PageRequest
 
 PREFIX: Final = "/api/v1/sites"
+# Of handlers that change something and take JSON (web/guard.py).
+PROGRAM: Final = {"program": True}
+# The headers of an answer that is true for its own moment alone.
+NOW: Final = {"cache-control": "no-store"}
 # Amounts are JSON numbers, with the decimals that they have.
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 # Another version may answer the same question otherwise.
 _VERSION = metadata.version("opsmantik")
 # The browser may keep an answer, and must ask whether it is still true.
 _KEEP: Final = {"cache-control": "private, no-cache", "vary": "Accept-Encoding, Cookie"}
+
+
+T = TypeVar("T")
 
 
 def asker(request: PageRequest) -> UUID:
@@ -61,6 +68,22 @@ async def answer(contract: Contract, request: PageRequest) -> Response[Any]:
         found = await contract.ask(connection, site, *([asked] if asked is not None else []), **values)
     tag = _tag(contract, site, found.sequence, asked, values)
     return reply(request, found, {"etag": tag} if contract.timeless else {})
+
+
+async def body_of(request: PageRequest, kind: type[T]) -> T:
+    """The body as JSON; an empty one is an object without anything in it. Raises :class:`~opsmantik.errors.Malformed`."""
+    try:
+        return msgspec.json.decode(await request.body() or b"{}", type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+        raise Malformed(reason=str(wrong)) from None
+
+
+def uuid_of(text: str, what: str) -> UUID:
+    """The id. Raises :class:`~opsmantik.errors.NotFound` for a text that can name nothing."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound(what=what) from None
 
 
 def reply(request: PageRequest, found: Any, headers: Mapping[str, str]) -> Response[Any]:

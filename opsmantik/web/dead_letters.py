@@ -15,11 +15,8 @@ from opsmantik.dashboard.asked import asked_site
 from opsmantik.errors import Malformed, NotFound, Unprocessable
 from opsmantik.event import Site
 from opsmantik.ingest import dead_letters
-from opsmantik.web.api import asker, reply
-from opsmantik.web.legacy import uuid_of
+from opsmantik.web.api import NOW, asker, reply, uuid_of
 from opsmantik.web.rendering import PageRequest
-
-_NOW: Final = {"cache-control": "no-store"}
 
 
 @get("/api/sync/dlq/list")
@@ -37,7 +34,7 @@ async def list_dead_letters(request: PageRequest) -> Response[Any]:
             sites = [site.id]
         found = await dead_letters.dead_letters(connection, sites, limit=limit, offset=offset)
     items = [_letter(letter) for letter in found]
-    return reply(request, {"items": items, "limit": limit, "offset": offset}, _NOW)
+    return reply(request, {"items": items, "limit": limit, "offset": offset}, NOW)
 
 
 @post("/api/sync/dlq/replay", opt={"program": True}, status_code=200)
@@ -55,7 +52,7 @@ async def replay_dead_letter(request: PageRequest) -> Response[Any]:
         "ok": True, "dlq_id": rejected_id, "outcome": tried.outcome, "replay_count": tried.replay_count,
         "last_replay_at": tried.last_replay_at,
     }  # fmt: skip
-    return reply(request, told, _NOW)
+    return reply(request, told, NOW)
 
 
 @get("/api/sync/dlq/audit")
@@ -74,7 +71,7 @@ async def list_replays(request: PageRequest) -> Response[Any]:
         }
         for one in found
     ]  # fmt: skip
-    return reply(request, {"items": items}, _NOW)
+    return reply(request, {"items": items}, NOW)
 
 
 def _number(request: PageRequest, name: str, default: int, least: int, most: int) -> int:

@@ -14,12 +14,9 @@ from litestar import Response, post
 
 from opsmantik.dashboard.asked import asked_site
 from opsmantik.decisions.decide import Decided, Decision, decide, undo
-from opsmantik.errors import Malformed, NotFound
-from opsmantik.web.api import PREFIX, asker, reply
+from opsmantik.errors import NotFound
+from opsmantik.web.api import NOW, PREFIX, PROGRAM, asker, body_of, reply, uuid_of
 from opsmantik.web.rendering import PageRequest
-
-PROGRAM: Final = {"program": True}
-_NOW: Final = {"cache-control": "no-store"}
 
 
 class UndoBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -32,7 +29,7 @@ class UndoBody(msgspec.Struct, forbid_unknown_fields=True):
 async def decide_intent(request: PageRequest) -> Response[Any]:
     """Decide about a lead: seal, junk, suspect, pend, restore, note, quality, stage or sale."""
     site_id, lead_id = await _lead(request)
-    body = await _body(request, Decision)
+    body = await body_of(request, Decision)
     found = await decide(request.app.state.database, asker(request), site_id, lead_id, body)
     return _told(request, site_id, found)
 
@@ -41,14 +38,14 @@ async def decide_intent(request: PageRequest) -> Response[Any]:
 async def undo_decision(request: PageRequest) -> Response[Any]:
     """Take back the latest act on a lead."""
     site_id, lead_id = await _lead(request)
-    body = await _body(request, UndoBody)
+    body = await body_of(request, UndoBody)
     found = await undo(request.app.state.database, asker(request), site_id, lead_id, body.version)
     return _told(request, site_id, found)
 
 
 def _told(request: PageRequest, site_id: UUID, decided: Decided) -> Response[Any]:
     request.app.state.collect.notices.changed(site_id, False)
-    return reply(request, decided, _NOW)
+    return reply(request, decided, NOW)
 
 
 async def _lead(request: PageRequest) -> tuple[UUID, UUID]:
@@ -57,17 +54,7 @@ async def _lead(request: PageRequest) -> tuple[UUID, UUID]:
         site = await asked_site(connection, person, request.path_params["site_name"])
     if site is None:
         raise NotFound(what="site")
-    try:
-        return site.id, UUID(request.path_params["intent_id"])
-    except ValueError:
-        raise NotFound(what="lead") from None
-
-
-async def _body(request: PageRequest, kind: Any) -> Any:
-    try:
-        return msgspec.json.decode(await request.body() or b"{}", type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-        raise Malformed(reason=str(wrong)) from None
+    return site.id, uuid_of(request.path_params["intent_id"], "lead")
 
 
 HANDLERS: Final = [decide_intent, undo_decision]

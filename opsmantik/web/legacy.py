@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib import metadata
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -32,15 +32,11 @@ from opsmantik.intents.status import (
     from_first_generation,
     to_first_generation,
 )
-from opsmantik.web.api import asker, reply
+from opsmantik.web.api import NOW, PROGRAM, asker, body_of, reply, uuid_of
 from opsmantik.web.rendering import PageRequest
 
-PROGRAM: Final = {"program": True}
-_NOW: Final = {"cache-control": "no-store"}
 _VERSION: Final = metadata.version("opsmantik")
 _BY_STATUS: Final = "marked by its status"
-
-T = TypeVar("T")
 
 
 class SealBody(msgspec.Struct):
@@ -76,7 +72,7 @@ class ApproveBody(msgspec.Struct, rename={"site": "siteId", "hours": "minAgeHour
 @post("/api/calls/{call_id:str}/seal", opt=PROGRAM, status_code=200)
 async def seal(request: PageRequest) -> Response[Any]:
     """Seal a lead, with the sale's amount where there is one. 409 where it is decided already."""
-    body = await _body(request, SealBody)
+    body = await body_of(request, SealBody)
     if body.sale_amount is not None and not (body.sale_amount.is_finite() and body.sale_amount >= 0):
         raise Malformed(reason="sale_amount is a number, 0 or more")
     lead_id = uuid_of(request.path_params["call_id"], "lead")
@@ -87,13 +83,13 @@ async def seal(request: PageRequest) -> Response[Any]:
     )  # fmt: skip
     await decide(request.app.state.database, asker(request), site_id, lead_id, decision)
     request.app.state.collect.notices.changed(site_id, False)
-    return reply(request, {"success": True, "call": _told(await _lead(request, site_id, lead_id))}, _NOW)
+    return reply(request, {"success": True, "call": _told(await _lead(request, site_id, lead_id))}, NOW)
 
 
 @route("/api/intents/{intent_id:str}/status", http_method=["POST", "PATCH"], opt=PROGRAM, status_code=200)
 async def set_status(request: PageRequest) -> Response[Any]:
     """Move a lead to a status, by the one act that leads there. One that it has already changes nothing."""
-    body = await _body(request, StatusBody)
+    body = await body_of(request, StatusBody)
     wanted, stage = _wanted(body.status)
     lead_id = uuid_of(request.path_params["intent_id"], "lead")
     site_id = await _site_of(request, lead_id)
@@ -103,13 +99,13 @@ async def set_status(request: PageRequest) -> Response[Any]:
         await decide(request.app.state.database, asker(request), site_id, lead_id, decision)
         request.app.state.collect.notices.changed(site_id, False)
         lead = await _lead(request, site_id, lead_id)
-    return reply(request, {"success": True, "changed": decision is not None, "intent": _told(lead)}, _NOW)
+    return reply(request, {"success": True, "changed": decision is not None, "intent": _told(lead)}, NOW)
 
 
 @post("/api/jobs/auto-approve", opt=PROGRAM, status_code=200)
 async def auto_approve(request: PageRequest) -> Response[Any]:
     """Seal what waited long enough and carries no risk, where the site has switched that on; or list it."""
-    body = await _body(request, ApproveBody)
+    body = await body_of(request, ApproveBody)
     name = body.site or body.site_id
     if not name:
         raise Malformed(reason="siteId is missing")
@@ -128,7 +124,7 @@ async def auto_approve(request: PageRequest) -> Response[Any]:
         "success": True, "preview": swept.preview, "approved": len(swept.calls), "call_ids": swept.calls,
         "min_age_hours": swept.after,
     }  # fmt: skip
-    return reply(request, found, _NOW)
+    return reply(request, found, NOW)
 
 
 @get("/api/sites/{site_name:str}/status")
@@ -153,7 +149,7 @@ async def show_status(request: PageRequest) -> Response[Any]:
         "last_label": last.label if last else None,
         "as_of": found.as_of,
     }
-    return reply(request, told, _NOW)
+    return reply(request, told, NOW)
 
 
 @get("/api/health", opt={"public": True, "probe": True})
@@ -168,24 +164,8 @@ async def health(request: PageRequest) -> Response[Any]:
         msgspec.json.encode(told),
         status_code=503 if reasons else 200,
         media_type="application/json",
-        headers=_NOW,
+        headers=NOW,
     )
-
-
-async def _body(request: PageRequest, kind: type[T]) -> T:
-    """The body as JSON; an empty one is an object without anything in it."""
-    try:
-        return msgspec.json.decode(await request.body() or b"{}", type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-        raise Malformed(reason=str(wrong)) from None
-
-
-def uuid_of(text: str, what: str) -> UUID:
-    """The id. Raises :class:`~opsmantik.errors.NotFound` for a text that can name nothing."""
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NotFound(what=what) from None
 
 
 async def _site_of(request: PageRequest, lead_id: UUID) -> UUID:
