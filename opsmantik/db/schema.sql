@@ -926,6 +926,7 @@ CREATE FUNCTION public.ingest_batch_v2(p_sessions public.session_draft[], p_even
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     AS $$
 DECLARE
     v_now timestamptz := now();
@@ -970,7 +971,8 @@ BEGIN
             SELECT d.site_id, d.id, d.place, k.created_month AS month,
                 coalesce(date_trunc('month', d.received_at AT TIME ZONE 'UTC')::date, v_this) AS first_month
             FROM (SELECT x.site_id, x.id, x.received_at, row_number() OVER () AS place FROM unnest(p_sessions) x) d
-            LEFT JOIN session_keys k ON k.site_id = d.site_id AND k.id = d.id
+            -- OFFSET 0: by the key, one by one
+            LEFT JOIN LATERAL (SELECT x.created_month FROM session_keys x WHERE x.site_id = d.site_id AND x.id = d.id OFFSET 0) k ON true
         ), born AS (
             INSERT INTO session_keys (site_id, id, created_month)
             SELECT k.site_id, k.id, k.first_month FROM known k WHERE k.month IS NULL
@@ -2015,6 +2017,7 @@ $$;
 CREATE FUNCTION public.suspicion_facts(p_sites uuid[], p_calls uuid[]) RETURNS TABLE(site_id uuid, call_id uuid, tap_id uuid, happened_at timestamp with time zone, session_began_at timestamp with time zone, taps_of_device integer, taps_of_address integer)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 BEGIN
     SET LOCAL app.maintenance = 'on';

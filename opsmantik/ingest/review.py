@@ -78,16 +78,23 @@ class Review:
             await self.look()
 
     async def look(self) -> None:
-        """Look at everything that is gathered."""
-        while self._visits or self._leads:
-            visits, self._visits = _some(self._visits)
-            leads, self._leads = _some(self._leads)
-            try:
-                await self._look(visits, leads)
-            except BaseException:
-                self._visits = visits | self._visits
-                self._leads = leads | self._leads
-                raise
+        """Look at everything that is gathered.
+
+        What comes in meanwhile is left for the next turn: under load there would be something new at every look, and
+        each of them counts the taps of the whole last minute.
+        """
+        visits, self._visits = self._visits, {}
+        leads, self._leads = self._leads, {}
+        try:
+            while visits or leads:
+                some_visits, later_visits = _some(visits)
+                some_leads, later_leads = _some(leads)
+                await self._look(some_visits, some_leads)
+                visits, leads = later_visits, later_leads
+        except BaseException:
+            self._visits = visits | self._visits
+            self._leads = leads | self._leads
+            raise
 
     async def _work(self) -> None:
         found = False

@@ -13,14 +13,14 @@
 -- update, every site one insert into the journal: no row is shared by two sessions, so two batches hardly ever wait for
 -- each other. Most events change little of their session: those take the light update; the one that knows how to merge
 -- everything is for the few that come late, or first. Plans are kept for good (the lists' lengths vary, the best plan
--- does not).
+-- does not), and must be good for tables of any size: one made while a table was small would read all of it ever after.
 CREATE OR REPLACE FUNCTION ingest_batch_v2(
     p_sessions session_draft[], p_events event_draft[], p_intents intent_draft[],
     p_tally tally_draft[], p_rejected rejected_draft[],
     OUT duplicates integer[], OUT leads lead_facts[], OUT called uuid[]
 )
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan
+SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
 DECLARE
     v_now timestamptz := now();
@@ -65,7 +65,8 @@ BEGIN
             SELECT d.site_id, d.id, d.place, k.created_month AS month,
                 coalesce(date_trunc('month', d.received_at AT TIME ZONE 'UTC')::date, v_this) AS first_month
             FROM (SELECT x.site_id, x.id, x.received_at, row_number() OVER () AS place FROM unnest(p_sessions) x) d
-            LEFT JOIN session_keys k ON k.site_id = d.site_id AND k.id = d.id
+            -- OFFSET 0: by the key, one by one
+            LEFT JOIN LATERAL (SELECT x.created_month FROM session_keys x WHERE x.site_id = d.site_id AND x.id = d.id OFFSET 0) k ON true
         ), born AS (
             INSERT INTO session_keys (site_id, id, created_month)
             SELECT k.site_id, k.id, k.first_month FROM known k WHERE k.month IS NULL

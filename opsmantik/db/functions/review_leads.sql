@@ -21,7 +21,7 @@ $$;
 CREATE OR REPLACE FUNCTION suspicion_facts(p_sites uuid[], p_calls uuid[])
 RETURNS TABLE (site_id uuid, call_id uuid, tap_id uuid, happened_at timestamptz, session_began_at timestamptz,
     taps_of_device integer, taps_of_address integer)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off
 AS $$
 BEGIN
     SET LOCAL app.maintenance = 'on';
