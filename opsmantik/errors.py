@@ -149,6 +149,19 @@ class Unavailable(OpsMantikError):
     retry_after = 2
 
 
+class MailFailed(OpsMantikError):
+    """The mail to {address} was not taken by the mail server: {reason}."""
+
+    status = 502
+    code = "mail_failed"
+
+
+class SealBroken(OpsMantikError):
+    """A sealed value cannot be opened: {reason}."""
+
+    code = "seal_broken"
+
+
 # The database.
 
 

@@ -59,6 +59,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """At least 32 characters that nobody can guess; signs links and derives the database passwords.
     Not set: generated once into secret.key in the home directory. Set it when machines share a database."""
 
+    encryption_keys: tuple[str, ...] = ()
+    """Keys of 64 hex digits, separated by commas, that seal other services' tokens and signing secrets in the database;
+    the first one seals, all open. Not set: the file encryption.keys in the home directory, made once. Set them when
+    machines share a database."""
+
+    smtp_url: str | None = None
+    """Mail server, as in smtp://user:password@mail.example.com:587 (STARTTLS where it is offered) or smtps://…:465.
+    Not set: nothing is mailed; links are shown to be copied instead."""
+
+    mail_from: str | None = None
+    """Sender of mail, as in OpsMantik <leads@example.com>. Not set: opsmantik@ and the host of the public address."""
+
     trusted_proxies: tuple[Network, ...] = ()
     """Networks (CIDR, separated by commas) of the proxies in front; only their forwarding and place headers
     are believed. Not set: nobody's are."""
@@ -102,7 +114,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Without the fields that hold secrets, since settings end up in logs."""
-        hidden = {"secret_key", "database_url", "app_database_url", "valkey_url"}
+        hidden = {
+            "secret_key", "database_url", "app_database_url", "valkey_url", "encryption_keys", "smtp_url",
+        }  # fmt: skip
         shown = {n: "***" if n in hidden and v else v for n, v in msgspec.structs.asdict(self).items()}
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
@@ -224,6 +238,18 @@ def _address(text: str) -> str:
     return text.rstrip("/")
 
 
+def _mail_server(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+        raise ValueError("is not an address of the form smtp://user:password@mail.example.com:587")
+    _ = parts.port  # raises where it is no number
+    return text
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 _READ: dict[str, Any] = {
     "home": _path,
     "geoip_database": _path,
@@ -232,6 +258,8 @@ _READ: dict[str, Any] = {
     "public_url": _address,
     "secret_key": _secret,
     "valkey_url": _valkey,
+    "encryption_keys": _words,
+    "smtp_url": _mail_server,
     "trusted_proxies": _networks,
     "log_level": lambda text: msgspec.convert(text.lower(), LogLevel),
     "geo_headers": lambda text: msgspec.convert(text.lower(), GeoHeaders),

@@ -12,6 +12,7 @@ from tests.tenancy import tenant_relations
 # What reads or writes across tenants, and why it may. None of it answers a person with rows of another's.
 EXCEPTIONS = {
     "db/functions/enter_user.sql: enter_user": "finds out which sites a person may see at all",
+    "db/functions/enter_user_v2.sql: enter_user_v2": "finds out which sites a person may see at all",
     "db/functions/ingest_sites.sql: ingest_sites": "the ingest doors know every site; nothing personal is in it",
     "db/functions/counters_upkeep.sql: sites_to_fold": "the fold asks which sites have something to fold: ids only",
     "db/functions/review_leads.sql: unjudged_leads": "after a crash, the leads of all sites still to judge: ids only",

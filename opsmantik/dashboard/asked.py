@@ -14,6 +14,7 @@ import msgspec
 from opsmantik.clock import Period, Range
 from opsmantik.db.connect import Person
 from opsmantik.db.sql import queries
+from opsmantik.errors import Forbidden
 
 SQL = queries(Path(__file__).with_suffix(".sql"))
 _HEX = re.compile(r"[0-9a-f]{32}")
@@ -54,13 +55,16 @@ async def asked_site(connection: Any, person: Person, name: str) -> AskedSite | 
     """The site by its id or its public id, each with or without hyphens.
 
     ``None`` where there is none that the asker may see: they cannot tell which. Otherwise the rest of the transaction
-    sees this site alone.
+    sees this site alone. Raises :class:`~opsmantik.errors.Forbidden` for a site of theirs on which their role does not
+    allow what the transaction is for.
     """
     plain = name.replace("-", "").lower()
     if not _HEX.fullmatch(plain):
         return None
     row = await connection.fetchrow(SQL.asked_site, UUID(plain), plain, list(person.sites))
     if row is None:
+        if len(person.known) > len(person.sites):
+            await refuse_known(connection, person, plain)
         return None
     site = AskedSite(*row)
     # From here on the transaction is about this site alone. Row security sees no other, and compares with one id, not with
@@ -71,6 +75,16 @@ async def asked_site(connection: Any, person: Person, name: str) -> AskedSite | 
         f"SET LOCAL app.sites = '{{{site.id}}}'; SET LOCAL plan_cache_mode = force_generic_plan"
     )
     return site
+
+
+async def refuse_known(connection: Any, person: Person, plain: str) -> None:
+    """Raise :class:`~opsmantik.errors.Forbidden` if the name is that of a site on which the asker's role is too small."""
+    others = ",".join(str(site_id) for site_id in person.known if site_id not in person.sites)
+    await connection.execute(f"SET LOCAL app.sites = '{{{others}}}'")
+    found = await connection.fetchval(SQL.is_site, UUID(plain), plain)
+    await connection.execute("SET LOCAL app.sites = ''")
+    if found:
+        raise Forbidden(reason="your role on this site does not allow it")
 
 
 async def site_of_lead(connection: Any, person: Person, lead_id: UUID) -> UUID | None:

@@ -10,3 +10,7 @@ ORDER BY t.id = $1 DESC NULLS LAST LIMIT 1;
 -- name: site_of_lead
 -- Of the sites that the asker may see ($1) the one that lead $2 belongs to: the first generation named leads by id alone.
 SELECT c.site_id FROM calls c WHERE c.site_id = ANY ($1) AND c.id = $2;
+
+-- name: is_site
+-- Whether a name is that of a site that this transaction may see.
+SELECT EXISTS (SELECT FROM sites t WHERE t.id = $1 OR t.public_id = $2);

@@ -14,6 +14,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from opsmantik.people.capabilities import Capability
+
 # A bound is an instant too, but whoever checks ranges says what is wrong with it.
 Kind = Literal["uuid", "instant", "bound", "integer", "boolean", "text", "record"]
 REQUIRED: Final = "required"
@@ -37,6 +39,8 @@ class Procedure(msgspec.Struct, frozen=True, kw_only=True):
     call: Callable[..., Awaitable[Any]]
     answer: Any
     """The type that it returns, for the description of the interface; ``None`` for void."""
+    needs: Capability = Capability.READ
+    """What the asker must be allowed to do."""
     contract: str = ""
     """The contract that it translates, if it reads a site."""
     successor: str | None = None

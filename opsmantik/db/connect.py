@@ -21,6 +21,9 @@ from opsmantik.errors import DatabaseUnavailable, UnsafeRole
 # A caller that waits longer than this for a free connection is better told to come back.
 ACQUIRE_SECONDS = 2.0
 
+ENTER = "SELECT sites, known, is_admin FROM enter_user_v2($1, $2, $3, $4)"
+ANY_ROLE = ("platform_admin", "owner", "admin", "operator", "analyst")
+
 # What a lost, starting or stopping server looks like from here: nothing was stored, or a retry will find out.
 UNREACHABLE = (
     OSError,
@@ -34,12 +37,28 @@ UNREACHABLE = (
 )
 
 
+class Asker(msgspec.Struct, frozen=True):
+    """Who asks for a transaction, and for what.
+
+    ``roles``: those that allow what is about to be done (``people.capabilities.roles_with``); the transaction sees only
+    the sites on which the asker holds one of them. ``only``: the one site that a key in the asker's name is good for.
+    """
+
+    user_id: UUID
+    roles: tuple[str, ...]
+    only: UUID | None = None
+    address: str = ""
+    """Where they are, for the log of acts."""
+
+
 class Person(msgspec.Struct, frozen=True):
-    """Whose transaction it is: the sites they may see, and whether they run the platform."""
+    """Whose transaction it is: the sites that they may see in it, and whether they run the platform."""
 
     user_id: UUID
     sites: tuple[UUID, ...]
     is_admin: bool
+    known: tuple[UUID, ...] = ()
+    """The sites on which they hold any role, also one that does not allow what this transaction is for."""
 
 
 class Database:
@@ -92,11 +111,15 @@ class Database:
             raise DatabaseUnavailable from lost
 
     @asynccontextmanager
-    async def as_person(self, user_id: UUID, *, write: bool = False) -> AsyncIterator[tuple[Any, Person]]:
-        """A transaction for a signed-in person; read-only unless it must write."""
+    async def as_person(self, who: Asker | UUID, *, write: bool = False) -> AsyncIterator[tuple[Any, Person]]:
+        """A transaction for a person; read-only unless it must write. A bare id asks as whoever holds any role."""
+        asker = who if isinstance(who, Asker) else Asker(who, ANY_ROLE)
         async with self.connection() as connection, connection.transaction(readonly=not write):
-            row = await connection.fetchrow("SELECT sites, is_admin FROM enter_user($1)", user_id)
-            yield connection, Person(user_id, tuple(row["sites"]), row["is_admin"])
+            row = await connection.fetchrow(ENTER, asker.user_id, asker.roles, asker.only, asker.address)
+            yield (
+                connection,
+                Person(asker.user_id, tuple(row["sites"]), row["is_admin"], tuple(row["known"])),
+            )
 
     @asynccontextmanager
     async def as_sites(self, sites: Sequence[UUID], *, write: bool = False) -> AsyncIterator[Any]:

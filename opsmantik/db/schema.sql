@@ -787,6 +787,38 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.enter_user_v2(p_user uuid, p_roles text[], p_only uuid, p_address text, OUT sites uuid[], OUT known uuid[], OUT is_admin boolean) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_enabled boolean;
+BEGIN
+    SELECT u.disabled_at IS NULL, u.disabled_at IS NULL AND coalesce(p.role = 'admin', false) INTO v_enabled, is_admin
+    FROM users u LEFT JOIN profiles p ON p.id = u.id WHERE u.id = p_user;
+    is_admin := coalesce(is_admin, false);
+    IF is_admin THEN
+        SELECT coalesce(array_agg(s.id), '{}') INTO known FROM sites s WHERE p_only IS NULL OR s.id = p_only;
+        sites := CASE WHEN 'platform_admin' = ANY (p_roles) THEN known ELSE '{}' END;
+    ELSIF v_enabled THEN
+        SELECT coalesce(array_agg(h.id), '{}'), coalesce(array_agg(h.id) FILTER (WHERE h.role = ANY (p_roles)), '{}')
+        INTO known, sites
+        FROM (
+            SELECT s.id, 'owner' AS role FROM sites s WHERE s.user_id = p_user
+            UNION ALL
+            SELECT m.site_id, m.role FROM site_members m JOIN sites s ON s.id = m.site_id AND s.user_id <> p_user
+            WHERE m.user_id = p_user) h
+        WHERE p_only IS NULL OR h.id = p_only;
+    ELSE
+        sites := '{}';
+        known := '{}';
+    END IF;
+    EXECUTE format('SET LOCAL app.person = %L', p_user);
+    EXECUTE format('SET LOCAL app.sites = %L', sites);
+    EXECUTE format('SET LOCAL app.address = %L', coalesce(p_address, ''));
+END
+$$;
+
 CREATE FUNCTION public.entry_cells(e public.counter_entry, p_zone text, p_currency text) RETURNS TABLE(day date, dimension text, key text, is_paid boolean, sessions integer, click_sessions integer, events integer, conversions integer, forms integer, leads integer, click_leads integer, sealed integer, junk integer, amount numeric, scroll bigint, scrolled integer, seconds bigint)
     LANGUAGE sql STABLE
     AS $$
@@ -1662,6 +1694,36 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.note_act(p_site uuid, p_id uuid, p_action text, p_subject text, p_detail jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_actor uuid := nullif(current_setting('app.person', true), '')::uuid;
+    v_name text;
+    v_before text := current_setting('app.maintenance', true);
+BEGIN
+    SELECT coalesce(nullif(u.name, '') || ' <' || u.email || '>', u.email) INTO v_name FROM users u WHERE u.id = v_actor;
+    IF v_name IS NULL AND session_user <> current_user THEN
+        RAISE EXCEPTION 'nobody is signed in' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    IF p_site IS NULL THEN
+        INSERT INTO platform_acts (id, actor, actor_name, address, action, subject, detail)
+        VALUES (p_id, v_actor, coalesce(v_name, 'upkeep'), nullif(current_setting('app.address', true), ''), p_action,
+            left(p_subject, 300), coalesce(p_detail, '{}'));
+        RETURN;
+    END IF;
+    IF session_user <> current_user AND NOT coalesce(p_site = ANY (nullif(current_setting('app.sites', true), '')::uuid[]), false) THEN
+        RAISE EXCEPTION 'not a site of the asker''s' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    PERFORM set_config('app.maintenance', 'on', true);
+    INSERT INTO site_acts (site_id, id, actor, actor_name, address, action, subject, detail)
+    VALUES (p_site, p_id, v_actor, coalesce(v_name, 'upkeep'), nullif(current_setting('app.address', true), ''), p_action,
+        left(p_subject, 300), coalesce(p_detail, '{}'));
+    PERFORM set_config('app.maintenance', coalesce(v_before, ''), true);
+END
+$$;
+
 CREATE FUNCTION public.offer_first_admin(p_link_hash bytea, p_lifetime interval) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -1699,6 +1761,16 @@ CREATE FUNCTION public.place_key(p_city text, p_district text) RETURNS text
 CREATE FUNCTION public.plain_case(p_text text) RETURNS text
     LANGUAGE sql IMMUTABLE
     AS $$ SELECT lower(translate(p_text, 'Iİı', 'iii')) $$;
+
+CREATE FUNCTION public.platform_log(p_before uuid, p_limit integer) RETURNS TABLE(id uuid, at timestamp with time zone, actor_name text, address text, action text, subject text, detail jsonb)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    SELECT a.id, a.at, a.actor_name, a.address, a.action, a.subject, a.detail FROM platform_acts a
+    WHERE (p_before IS NULL OR a.id < p_before) AND EXISTS (SELECT FROM profiles p JOIN users u ON u.id = p.id AND u.disabled_at IS NULL
+        WHERE p.id = nullif(current_setting('app.person', true), '')::uuid AND p.role = 'admin')
+    ORDER BY a.id DESC LIMIT least(p_limit, 200)
+$$;
 
 CREATE FUNCTION public.rebuild_counters(p_site uuid, p_from date DEFAULT NULL::date, p_to date DEFAULT NULL::date) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2646,6 +2718,20 @@ CREATE TABLE public.one_time_links (
 
 ALTER TABLE ONLY public.one_time_links FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.platform_acts (
+    id uuid NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor uuid,
+    actor_name text NOT NULL,
+    address text,
+    action text NOT NULL,
+    subject text,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT platform_acts_action_check CHECK ((action ~ '^[a-z_]+\.[a-z_]+$'::text))
+);
+
+ALTER TABLE ONLY public.platform_acts FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE public.profiles (
     id uuid NOT NULL,
     role text DEFAULT 'user'::text NOT NULL,
@@ -2726,6 +2812,27 @@ CREATE TABLE public.sign_ins (
 );
 
 ALTER TABLE ONLY public.sign_ins FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.site_acts (
+    site_id uuid NOT NULL,
+    id uuid NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor uuid,
+    actor_name text NOT NULL,
+    address text,
+    action text NOT NULL,
+    subject text,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT site_acts_action_check CHECK ((action ~ '^[a-z_]+\.[a-z_]+$'::text))
+);
+
+ALTER TABLE ONLY public.site_acts FORCE ROW LEVEL SECURITY;
+
+COMMENT ON COLUMN public.site_acts.actor_name IS 'As it was then: an account that is gone must still be named. "upkeep" where nobody asked.';
+
+COMMENT ON COLUMN public.site_acts.action IS 'room.act, as in members.invite; the words for it are the screens''.';
+
+COMMENT ON COLUMN public.site_acts.subject IS 'Whom or what it was done to. Never a secret, and never a visitor''s data.';
 
 CREATE TABLE public.site_members (
     site_id uuid NOT NULL,
@@ -2893,6 +3000,9 @@ ALTER TABLE ONLY public.intent_actions
 ALTER TABLE ONLY public.one_time_links
     ADD CONSTRAINT one_time_links_pkey PRIMARY KEY (token_hash);
 
+ALTER TABLE ONLY public.platform_acts
+    ADD CONSTRAINT platform_acts_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.profiles
     ADD CONSTRAINT profiles_pkey PRIMARY KEY (id);
 
@@ -2913,6 +3023,9 @@ ALTER TABLE ONLY public.session_keys
 
 ALTER TABLE ONLY public.sign_ins
     ADD CONSTRAINT sign_ins_pkey PRIMARY KEY (token_hash);
+
+ALTER TABLE ONLY public.site_acts
+    ADD CONSTRAINT site_acts_pkey PRIMARY KEY (site_id, id);
 
 ALTER TABLE ONLY public.site_members
     ADD CONSTRAINT site_members_pkey PRIMARY KEY (site_id, user_id);
@@ -3004,6 +3117,8 @@ CREATE INDEX intent_actions_call_idx ON public.intent_actions USING btree (site_
 
 CREATE INDEX intent_actions_site_at_idx ON public.intent_actions USING btree (site_id, at DESC, id DESC);
 
+CREATE INDEX platform_acts_at_idx ON public.platform_acts USING btree (at DESC, id DESC);
+
 CREATE INDEX rejected_events_site_received_idx ON public.rejected_events USING btree (site_id, received_at DESC);
 
 CREATE INDEX replays_actor_idx ON public.replays USING btree (actor) WHERE (actor IS NOT NULL);
@@ -3011,6 +3126,8 @@ CREATE INDEX replays_actor_idx ON public.replays USING btree (actor) WHERE (acto
 CREATE INDEX replays_rejected_idx ON public.replays USING btree (site_id, rejected_id, at DESC);
 
 CREATE INDEX sign_ins_user_id_idx ON public.sign_ins USING btree (user_id);
+
+CREATE INDEX site_acts_site_at_idx ON public.site_acts USING btree (site_id, at DESC, id DESC);
 
 CREATE INDEX site_members_user_id_idx ON public.site_members USING btree (user_id);
 
@@ -3091,6 +3208,9 @@ ALTER TABLE public.sessions
 ALTER TABLE ONLY public.sign_ins
     ADD CONSTRAINT sign_ins_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.site_acts
+    ADD CONSTRAINT site_acts_site_id_fkey FOREIGN KEY (site_id) REFERENCES public.sites(id);
+
 ALTER TABLE ONLY public.site_members
     ADD CONSTRAINT site_members_site_id_fkey FOREIGN KEY (site_id) REFERENCES public.sites(id) ON DELETE CASCADE;
 
@@ -3120,6 +3240,10 @@ ALTER TABLE parts.events_default ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE parts.sessions_default ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY added_by_owner_function ON public.site_acts FOR INSERT TO opsmantik_owner WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
+CREATE POLICY added_by_owner_functions ON public.platform_acts FOR INSERT TO opsmantik_owner WITH CHECK (true);
+
 CREATE POLICY by_owner_function ON public.calls TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
 
 CREATE POLICY by_owner_function ON public.conversion_moves TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
@@ -3143,6 +3267,8 @@ CREATE POLICY by_owner_function ON public.replays TO opsmantik_owner USING ((cur
 CREATE POLICY by_owner_function ON public.session_keys TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
 
 CREATE POLICY by_owner_function ON public.sessions TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
+CREATE POLICY by_owner_function ON public.site_acts FOR SELECT TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text));
 
 CREATE POLICY by_owner_function ON public.site_pulse TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
 
@@ -3204,11 +3330,15 @@ CREATE POLICY owner_functions ON public.user_credentials TO opsmantik_owner USIN
 
 CREATE POLICY owner_functions ON public.users TO opsmantik_owner USING (true) WITH CHECK (true);
 
+ALTER TABLE public.platform_acts ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.profiles ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY profiles_select_self_or_admin ON public.profiles FOR SELECT USING ((id = (NULLIF(current_setting('app.person'::text, true), ''::text))::uuid));
 
 CREATE POLICY profiles_update_own ON public.profiles FOR UPDATE USING ((id = (NULLIF(current_setting('app.person'::text, true), ''::text))::uuid)) WITH CHECK ((id = (NULLIF(current_setting('app.person'::text, true), ''::text))::uuid));
+
+CREATE POLICY read_by_owner_functions ON public.platform_acts FOR SELECT TO opsmantik_owner USING (true);
 
 ALTER TABLE public.rejected_events ENABLE ROW LEVEL SECURITY;
 
@@ -3231,6 +3361,10 @@ CREATE POLICY sessions_select_accessible ON public.sessions FOR SELECT USING ((s
 ALTER TABLE public.sign_ins ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY sign_ins_own ON public.sign_ins FOR SELECT USING ((user_id = (NULLIF(current_setting('app.person'::text, true), ''::text))::uuid));
+
+ALTER TABLE public.site_acts ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY site_acts_select_accessible ON public.site_acts FOR SELECT USING ((site_id = ANY ((NULLIF(current_setting('app.sites'::text, true), ''::text))::uuid[])));
 
 ALTER TABLE public.site_members ENABLE ROW LEVEL SECURITY;
 
@@ -3333,6 +3467,9 @@ GRANT ALL ON FUNCTION public.end_sign_in(p_token_hash bytea) TO opsmantik_app;
 REVOKE ALL ON FUNCTION public.enter_user(p_user uuid, OUT sites uuid[], OUT is_admin boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.enter_user(p_user uuid, OUT sites uuid[], OUT is_admin boolean) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.enter_user_v2(p_user uuid, p_roles text[], p_only uuid, p_address text, OUT sites uuid[], OUT known uuid[], OUT is_admin boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.enter_user_v2(p_user uuid, p_roles text[], p_only uuid, p_address text, OUT sites uuid[], OUT known uuid[], OUT is_admin boolean) TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.entry_cells(e public.counter_entry, p_zone text, p_currency text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.entry_cells(e public.counter_entry, p_zone text, p_currency text) TO opsmantik_app;
 
@@ -3383,6 +3520,9 @@ REVOKE ALL ON FUNCTION public.make_month(p_month date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.move_conversion(p_site uuid, p_call uuid, p_conversion jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.note_act(p_site uuid, p_id uuid, p_action text, p_subject text, p_detail jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_act(p_site uuid, p_id uuid, p_action text, p_subject text, p_detail jsonb) TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.offer_first_admin(p_link_hash bytea, p_lifetime interval) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.open_sign_in(p_token_hash bytea, p_user uuid, p_lifetime interval, p_user_agent text) FROM PUBLIC;
@@ -3396,6 +3536,9 @@ GRANT ALL ON FUNCTION public.place_key(p_city text, p_district text) TO opsmanti
 
 REVOKE ALL ON FUNCTION public.plain_case(p_text text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.plain_case(p_text text) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.platform_log(p_before uuid, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.platform_log(p_before uuid, p_limit integer) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.rebuild_counters(p_site uuid, p_from date, p_to date) FROM PUBLIC;
 
@@ -3492,6 +3635,8 @@ GRANT SELECT(last_seen_at) ON TABLE public.sign_ins TO opsmantik_app;
 GRANT SELECT(expires_at) ON TABLE public.sign_ins TO opsmantik_app;
 
 GRANT SELECT(user_agent) ON TABLE public.sign_ins TO opsmantik_app;
+
+GRANT SELECT ON TABLE public.site_acts TO opsmantik_app;
 
 GRANT SELECT ON TABLE public.site_members TO opsmantik_app;
 

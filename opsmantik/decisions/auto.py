@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from opsmantik.db.connect import Database
+from opsmantik.db.connect import Asker, Database
 from opsmantik.decisions import store
 from opsmantik.decisions.case import RULE, Decision
 from opsmantik.decisions.decide import asker_on
@@ -46,7 +46,7 @@ class Swept(msgspec.Struct, frozen=True):
 
 async def approve(
     database: Database,
-    user_id: UUID,
+    who: Asker | UUID,
     site_id: UUID,
     *,
     hours: int | None = None,
@@ -61,8 +61,8 @@ async def approve(
     Raises :class:`~opsmantik.errors.Unprocessable` while the rule is off, ``NotFound`` and ``Forbidden`` as
     :func:`~opsmantik.decisions.decide.decide` does.
     """
-    async with database.as_person(user_id, write=not preview) as (connection, _):
-        await asker_on(connection, user_id, site_id)
+    async with database.as_person(who, write=not preview) as (connection, person):
+        await asker_on(connection, person, site_id)
         switched_on = (await store.rules(connection, site_id)).approve_hours
         if switched_on is None and not preview:
             raise Unprocessable(reason="auto-approve is off for this site; switch it on first")
@@ -73,11 +73,11 @@ async def approve(
 
 
 async def junk(
-    database: Database, user_id: UUID, site_id: UUID, *, limit: int = DEFAULT_MOST, preview: bool = False
+    database: Database, who: Asker | UUID, site_id: UUID, *, limit: int = DEFAULT_MOST, preview: bool = False
 ) -> Swept:
     """Mark as junk what nobody touched for the site's ``auto_junk_days``; otherwise as :func:`approve`."""
-    async with database.as_person(user_id, write=not preview) as (connection, _):
-        await asker_on(connection, user_id, site_id)
+    async with database.as_person(who, write=not preview) as (connection, person):
+        await asker_on(connection, person, site_id)
         days = (await store.rules(connection, site_id)).junk_days
         if days is None:
             raise Unprocessable(reason="auto-junk is off for this site; switch it on first")

@@ -16,7 +16,8 @@ from uuid import UUID
 import msgspec
 
 from opsmantik.conversions.ledger import Row
-from opsmantik.db.connect import Database
+from opsmantik.db.connect import Asker as Who
+from opsmantik.db.connect import Database, Person
 from opsmantik.decisions import store
 from opsmantik.decisions.case import Asker, Case, Decision, Plan
 from opsmantik.decisions.plan import MAY_DECIDE, lost_race, plan, plan_undo
@@ -45,7 +46,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def decide(
-    database: Database, user_id: UUID, site_id: UUID, call_id: UUID, decision: Decision
+    database: Database, who: Who | UUID, site_id: UUID, call_id: UUID, decision: Decision
 ) -> Decided:
     """Decide about a lead.
 
@@ -53,30 +54,30 @@ async def decide(
     for one whose role decides nothing, :class:`~opsmantik.errors.Conflict` when somebody was faster, and what
     :func:`~opsmantik.decisions.plan.plan` raises. Then nothing has changed.
     """
-    async with database.as_person(user_id, write=True) as (connection, _):
-        asker = await asker_on(connection, user_id, site_id)
+    async with database.as_person(who, write=True) as (connection, person):
+        asker = await asker_on(connection, person, site_id)
         case = await _locked(connection, site_id, call_id)
         return await _carry_out(connection, site_id, case, plan(case, decision, asker))
 
 
 async def undo(
-    database: Database, user_id: UUID, site_id: UUID, call_id: UUID, version: int | None = None
+    database: Database, who: Who | UUID, site_id: UUID, call_id: UUID, version: int | None = None
 ) -> Decided:
     """Take back the latest decision about a lead, whoever took it; raises as :func:`decide` does."""
-    async with database.as_person(user_id, write=True) as (connection, _):
-        await asker_on(connection, user_id, site_id)
+    async with database.as_person(who, write=True) as (connection, person):
+        await asker_on(connection, person, site_id)
         case = await _locked(connection, site_id, call_id)
         return await _carry_out(connection, site_id, case, plan_undo(case, version))
 
 
-async def asker_on(connection: Any, user_id: UUID, site_id: UUID) -> Asker:
+async def asker_on(connection: Any, person: Person, site_id: UUID) -> Asker:
     """The person and their role. A site that is not theirs has no leads that they could know of."""
     role = await store.role_on(connection, site_id)
-    if role is None:
+    if role is None and site_id not in person.known:
         raise NotFound(what="lead")
     if role not in MAY_DECIDE:
         raise Forbidden(reason="leads are decided by a site's owner, administrators and operators")
-    return Asker(user_id, role)
+    return Asker(person.user_id, role)
 
 
 async def _locked(connection: Any, site_id: UUID, call_id: UUID) -> Case:

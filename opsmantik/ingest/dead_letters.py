@@ -17,7 +17,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from opsmantik.db.connect import Database, Person
+from opsmantik.db.connect import Asker, Database, Person
 from opsmantik.db.sql import queries
 from opsmantik.errors import Conflict, Forbidden, Malformed, NotFound
 from opsmantik.event import Arrival, Drop, Event, Reason, Site, new_id
@@ -99,10 +99,10 @@ async def replays(connection: Any, sites: list[UUID], rejected_id: UUID | None =
 
 
 async def note_replay(
-    database: Database, user_id: UUID, rejected_id: UUID, error: str | None
+    database: Database, who: Asker | UUID, rejected_id: UUID, error: str | None
 ) -> dict[str, Any]:
     """Remember a try that was made elsewhere. Raises as :func:`replay` does."""
-    async with database.as_person(user_id, write=True) as (connection, person):
+    async with database.as_person(who, write=True) as (connection, person):
         letter = await _letter(connection, person, rejected_id)
         row = await connection.fetchrow(
             SQL.record_replay, letter.site_id, letter.id, new_id(), NOTED, error, False
@@ -112,7 +112,7 @@ async def note_replay(
 
 async def replay(
     database: Database,
-    user_id: UUID,
+    who: Asker | UUID,
     rejected_id: UUID,
     site_of: Callable[[UUID], Site | None],
     writer: Writer,
@@ -124,12 +124,12 @@ async def replay(
     event is stored already, and :class:`~opsmantik.errors.Unavailable` where nobody knows yet. An event that is refused
     again is no error: the outcome says so.
     """
-    async with database.as_person(user_id) as (connection, person):
+    async with database.as_person(who) as (connection, person):
         letter = await _letter(connection, person, rejected_id)
     if letter.replayed_at is not None:
         raise Conflict(reason=f"it was let in at {letter.replayed_at:%Y-%m-%d %H:%M:%S} UTC")
     outcome, error = await _try(letter, site_of(letter.site_id), writer)
-    async with database.as_person(user_id, write=True) as (connection, _):
+    async with database.as_person(who, write=True) as (connection, _):
         row = await connection.fetchrow(
             SQL.record_replay, letter.site_id, letter.id, new_id(), outcome, error, error is None
         )

@@ -25,12 +25,13 @@ from opsmantik.dashboard.asked import AskedSite, asked_site
 from opsmantik.dashboard.cards.sites_list import sites_list
 from opsmantik.dashboard.contracts import CONTRACTS, SITES, Contract
 from opsmantik.errors import Malformed, NotFound
+from opsmantik.people.capabilities import Capability
 from opsmantik.web import parameters
+from opsmantik.web.guard import asker, needs
 from opsmantik.web.rendering import WORTH_PACKING, PageRequest
 
 PREFIX: Final = "/api/v1/sites"
-# Of handlers that change something and take JSON (web/guard.py).
-PROGRAM: Final = {"program": True}
+READS: Final = needs(Capability.READ)
 # The headers of an answer that is true for its own moment alone.
 NOW: Final = {"cache-control": "no-store"}
 # Amounts are JSON numbers, with the decimals that they have.
@@ -42,12 +43,6 @@ _KEEP: Final = {"cache-control": "private, no-cache", "vary": "Accept-Encoding, 
 
 
 T = TypeVar("T")
-
-
-def asker(request: PageRequest) -> UUID:
-    """Whose sites these are."""
-    user_id: UUID = request.state.person.user_id
-    return user_id
 
 
 async def answer(contract: Contract, request: PageRequest) -> Response[Any]:
@@ -120,11 +115,11 @@ def _handler(contract: Contract) -> HTTPRouteHandler:
     handle.__name__ = contract.name
     handle.__doc__ = contract.summary
     make: Callable[[Callable[[PageRequest], Awaitable[Response[Any]]]], HTTPRouteHandler]
-    make = get(f"{PREFIX}/{{site_name:str}}/{path}")
+    make = get(f"{PREFIX}/{{site_name:str}}/{path}", opt=READS)
     return make(handle)
 
 
-@get(PREFIX)
+@get(PREFIX, opt=READS)
 async def show_sites(request: PageRequest) -> Response[Any]:
     """The sites that the asker may see."""
     _, values = parameters.read(SITES, request.query_params.multi_items(), {})

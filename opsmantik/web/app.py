@@ -18,10 +18,13 @@ from uuid import UUID
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
+from litestar.handlers import BaseRouteHandler
 
 from opsmantik.db import embedded
 from opsmantik.db.connect import Database
 from opsmantik.errors import OpsMantikError
+from opsmantik.keyring import keyring
+from opsmantik.mail import Mailer
 from opsmantik.people.attempts import Attempts
 from opsmantik.people.passwords import Passwords
 from opsmantik.settings import Settings
@@ -97,18 +100,22 @@ class Application:
             "readiness": self.readiness,
             "form_keys": guard.FormKeys(settings),
             "passwords": Passwords(),
+            "keyring": keyring(settings),
+            "mailer": Mailer(settings),
             "attempts": Attempts(),
             "templates": environment(self._static),
         }
+        handlers: list[BaseRouteHandler] = [
+            health.healthz, health.readyz,
+            *login.HANDLERS, *sites.HANDLERS, *site.HANDLERS, *account.HANDLERS, *demo.HANDLERS,
+            *stream.HANDLERS, *stats.HANDLERS, *api.HANDLERS, *decisions.HANDLERS,
+            *rpc.HANDLERS, *legacy.HANDLERS, *dead_letters.HANDLERS,
+            *reference.HANDLERS,
+            failures.nowhere,
+        ]  # fmt: skip
+        guard.refuse_unguarded(handlers)
         return Litestar(
-            route_handlers=[
-                health.healthz, health.readyz,
-                *login.HANDLERS, *sites.HANDLERS, *site.HANDLERS, *account.HANDLERS, *demo.HANDLERS,
-                *stream.HANDLERS, *stats.HANDLERS, *api.HANDLERS, *decisions.HANDLERS,
-                *rpc.HANDLERS, *legacy.HANDLERS, *dead_letters.HANDLERS,
-                *reference.HANDLERS,
-                failures.nowhere,
-            ],
+            route_handlers=handlers,
             guards=[guard.find_person, guard.refuse_forgery],
             exception_handlers={
                 OpsMantikError: failures.refused,

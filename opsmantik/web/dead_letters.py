@@ -15,11 +15,13 @@ from opsmantik.dashboard.asked import asked_site
 from opsmantik.errors import Malformed, NotFound, Unprocessable
 from opsmantik.event import Site
 from opsmantik.ingest import dead_letters
-from opsmantik.web.api import NOW, asker, reply, uuid_of
+from opsmantik.people.capabilities import Capability
+from opsmantik.web.api import NOW, reply, uuid_of
+from opsmantik.web.guard import asker, needs
 from opsmantik.web.rendering import PageRequest
 
 
-@get("/api/sync/dlq/list")
+@get("/api/sync/dlq/list", opt=needs(Capability.TEND))
 async def list_dead_letters(request: PageRequest) -> Response[Any]:
     """Refused events, newest first, of the sites that the asker runs."""
     limit = _number(request, "limit", 50, 1, dead_letters.MOST)
@@ -37,7 +39,7 @@ async def list_dead_letters(request: PageRequest) -> Response[Any]:
     return reply(request, {"items": items, "limit": limit, "offset": offset}, NOW)
 
 
-@post("/api/sync/dlq/replay", opt={"program": True}, status_code=200)
+@post("/api/sync/dlq/replay", opt=needs(Capability.TEND, program=True), status_code=200)
 async def replay_dead_letter(request: PageRequest) -> Response[Any]:
     """Let a refused event in. 409 where it is in already, 422 where it is refused again; both are remembered."""
     state = request.app.state
@@ -55,7 +57,7 @@ async def replay_dead_letter(request: PageRequest) -> Response[Any]:
     return reply(request, told, NOW)
 
 
-@get("/api/sync/dlq/audit")
+@get("/api/sync/dlq/audit", opt=needs(Capability.TEND))
 async def list_replays(request: PageRequest) -> Response[Any]:
     """Who tried to let what in, newest first; of one event where ``dlqId`` names it."""
     named = request.query_params.get("dlqId")

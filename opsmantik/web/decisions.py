@@ -15,8 +15,12 @@ from litestar import Response, post
 from opsmantik.dashboard.asked import asked_site
 from opsmantik.decisions.decide import Decided, Decision, decide, undo
 from opsmantik.errors import NotFound
-from opsmantik.web.api import NOW, PREFIX, PROGRAM, asker, body_of, reply, uuid_of
+from opsmantik.people.capabilities import Capability
+from opsmantik.web.api import NOW, PREFIX, body_of, reply, uuid_of
+from opsmantik.web.guard import asker, needs
 from opsmantik.web.rendering import PageRequest
+
+DECIDES: Final = needs(Capability.DECIDE, program=True)
 
 
 class UndoBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -25,7 +29,7 @@ class UndoBody(msgspec.Struct, forbid_unknown_fields=True):
     version: int | None = None
 
 
-@post(f"{PREFIX}/{{site_name:str}}/intents/{{intent_id:str}}/decisions", opt=PROGRAM, status_code=200)
+@post(f"{PREFIX}/{{site_name:str}}/intents/{{intent_id:str}}/decisions", opt=DECIDES, status_code=200)
 async def decide_intent(request: PageRequest) -> Response[Any]:
     """Decide about a lead: seal, junk, suspect, pend, restore, note, quality, stage or sale."""
     site_id, lead_id = await _lead(request)
@@ -34,7 +38,7 @@ async def decide_intent(request: PageRequest) -> Response[Any]:
     return _told(request, site_id, found)
 
 
-@post(f"{PREFIX}/{{site_name:str}}/intents/{{intent_id:str}}/undo", opt=PROGRAM, status_code=200)
+@post(f"{PREFIX}/{{site_name:str}}/intents/{{intent_id:str}}/undo", opt=DECIDES, status_code=200)
 async def undo_decision(request: PageRequest) -> Response[Any]:
     """Take back the latest act on a lead."""
     site_id, lead_id = await _lead(request)

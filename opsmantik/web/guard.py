@@ -1,8 +1,10 @@
-"""Who asks, and whether the request is really theirs.
+"""Who asks, whether they may, and whether the request is really theirs.
 
-Every page asks for a signed-in person unless its handler says ``public=True``. Every request that changes
-something must carry a token that only a page of ours could have written, and must not come from elsewhere. A handler
-that says ``program=True`` takes JSON instead of forms: no form can send that, and no script of another site may.
+Every handler says ``public=True``, or what it ``needs`` (people/capabilities.py); :func:`refuse_unguarded` stops a
+server that has one which says neither. What is needed on a site is asked there: the transaction that :func:`asker`
+opens sees only the sites on which the asker may do it. Every request that changes something must carry a token that
+only a page of ours could have written, and must not come from elsewhere. A handler that says ``program=True`` takes
+JSON instead of forms: no form can send that, and no script of another site may.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,8 +21,10 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
 from litestar.handlers import BaseRouteHandler
 
+from opsmantik.db.connect import Asker
 from opsmantik.errors import Forbidden, NotJson, NotSignedIn
 from opsmantik.people import store as people
+from opsmantik.people.capabilities import Capability, has_platform, roles_with
 from opsmantik.sessions.place import client_ip
 from opsmantik.settings import Settings, secret
 
@@ -103,8 +107,38 @@ async def find_person(connection: Connection, handler: BaseRouteHandler) -> None
         return
     person = await _asker(connection)
     connection.state.person = person
-    if person is None and not handler.opt.get("public"):
+    if handler.opt.get("public"):
+        return
+    if person is None:
         raise NotSignedIn
+    connection.state.needs = handler.opt["needs"]
+    asker(connection)  # refuses whom no site could help
+
+
+def needs(capability: Capability, **more: Any) -> dict[str, Any]:
+    """The ``opt`` of a handler that is for those who have this."""
+    return {"needs": capability, **more}
+
+
+def asker(connection: Connection, needed: Capability | None = None) -> Asker:
+    """Whose transaction it shall be, for what this route needs, or for ``needed``; for ``Database.as_person``.
+
+    Raises :class:`~opsmantik.errors.Forbidden` where whoever asks cannot have it on any site.
+    """
+    state = connection.state
+    person: people.SignedIn = state.person
+    capability: Capability = needed or state.needs
+    if not has_platform(capability, is_admin=person.is_admin):
+        raise Forbidden(reason="it is for whoever runs this installation")
+    address = peer_address(connection, connection.app.state.settings)
+    return Asker(person.user_id, roles_with(capability), address=address)
+
+
+def refuse_unguarded(handlers: Iterable[BaseRouteHandler]) -> None:
+    """Stop before the first request if a route says neither that it is public nor what it needs."""
+    for handler in handlers:
+        if not handler.opt.get("public") and not isinstance(handler.opt.get("needs"), Capability):
+            raise RuntimeError(f"{', '.join(sorted(handler.paths))} does not say who may come in")
 
 
 async def _asker(connection: Connection) -> people.SignedIn | None:

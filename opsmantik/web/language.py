@@ -1,6 +1,7 @@
 """The words on the screens: which language, and what is said in it.
 
-One file a language (words/*.toml), complete in both; templates name a word by its key and never write one.
+One file a language (words/en.toml), and one a language and part of the settings (words/en/members.toml); complete in
+both; templates name a word by its key and never write one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ HERE = Path(__file__).parent / "words"
 @cache
 def catalogue(language: str) -> Mapping[str, Any]:
     """Key to word; a key is the path in the file, joined by dots. Lists and plural tables stay whole."""
-    return dict(_flatten(tomllib.loads((HERE / f"{language}.toml").read_text(encoding="utf-8"))))
+    files = [HERE / f"{language}.toml", *sorted((HERE / language).glob("*.toml"))]
+    return {
+        key: word for path in files for key, word in _flatten(tomllib.loads(path.read_text(encoding="utf-8")))
+    }
 
 
 def _flatten(table: Mapping[str, Any], path: str = "") -> list[tuple[str, Any]]:

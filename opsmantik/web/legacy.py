@@ -32,7 +32,10 @@ from opsmantik.intents.status import (
     from_first_generation,
     to_first_generation,
 )
-from opsmantik.web.api import NOW, PROGRAM, asker, body_of, reply, uuid_of
+from opsmantik.people.capabilities import Capability
+from opsmantik.web.api import NOW, READS, body_of, reply, uuid_of
+from opsmantik.web.decisions import DECIDES
+from opsmantik.web.guard import asker
 from opsmantik.web.rendering import PageRequest
 
 _VERSION: Final = metadata.version("opsmantik")
@@ -69,7 +72,7 @@ class ApproveBody(msgspec.Struct, rename={"site": "siteId", "hours": "minAgeHour
     preview: bool = False
 
 
-@post("/api/calls/{call_id:str}/seal", opt=PROGRAM, status_code=200)
+@post("/api/calls/{call_id:str}/seal", opt=DECIDES, status_code=200)
 async def seal(request: PageRequest) -> Response[Any]:
     """Seal a lead, with the sale's amount where there is one. 409 where it is decided already."""
     body = await body_of(request, SealBody)
@@ -86,7 +89,7 @@ async def seal(request: PageRequest) -> Response[Any]:
     return reply(request, {"success": True, "call": _told(await _lead(request, site_id, lead_id))}, NOW)
 
 
-@route("/api/intents/{intent_id:str}/status", http_method=["POST", "PATCH"], opt=PROGRAM, status_code=200)
+@route("/api/intents/{intent_id:str}/status", http_method=["POST", "PATCH"], opt=DECIDES, status_code=200)
 async def set_status(request: PageRequest) -> Response[Any]:
     """Move a lead to a status, by the one act that leads there. One that it has already changes nothing."""
     body = await body_of(request, StatusBody)
@@ -102,7 +105,7 @@ async def set_status(request: PageRequest) -> Response[Any]:
     return reply(request, {"success": True, "changed": decision is not None, "intent": _told(lead)}, NOW)
 
 
-@post("/api/jobs/auto-approve", opt=PROGRAM, status_code=200)
+@post("/api/jobs/auto-approve", opt=DECIDES, status_code=200)
 async def auto_approve(request: PageRequest) -> Response[Any]:
     """Seal what waited long enough and carries no risk, where the site has switched that on; or list it."""
     body = await body_of(request, ApproveBody)
@@ -127,7 +130,7 @@ async def auto_approve(request: PageRequest) -> Response[Any]:
     return reply(request, found, NOW)
 
 
-@get("/api/sites/{site_name:str}/status")
+@get("/api/sites/{site_name:str}/status", opt=READS)
 async def show_status(request: PageRequest) -> Response[Any]:
     """Whether the site receives: within the last ten minutes, or since when it has not."""
     async with request.app.state.database.as_person(asker(request)) as (connection, person):
@@ -169,7 +172,7 @@ async def health(request: PageRequest) -> Response[Any]:
 
 
 async def _site_of(request: PageRequest, lead_id: UUID) -> UUID:
-    async with request.app.state.database.as_person(asker(request)) as (connection, person):
+    async with request.app.state.database.as_person(asker(request, Capability.READ)) as (connection, person):
         site_id = await site_of_lead(connection, person, lead_id)
     if site_id is None:
         raise NotFound(what="lead")
@@ -177,7 +180,7 @@ async def _site_of(request: PageRequest, lead_id: UUID) -> UUID:
 
 
 async def _lead(request: PageRequest, site_id: UUID, lead_id: UUID) -> Intent:
-    async with request.app.state.database.as_person(asker(request)) as (connection, person):
+    async with request.app.state.database.as_person(asker(request, Capability.READ)) as (connection, person):
         site = await asked_site(connection, person, str(site_id))
         if site is None:
             raise NotFound(what="lead")

@@ -21,11 +21,13 @@ from opsmantik.attribution.source import is_paid_traffic
 from opsmantik.dashboard.asked import asked_site
 from opsmantik.dashboard.cards.sites_list import sites_list
 from opsmantik.dashboard.procedures import FROM, TO, Argument, Procedure
+from opsmantik.db.connect import Asker
 from opsmantik.db.readiness import missing_partitions
 from opsmantik.decisions import auto
 from opsmantik.errors import NotFound, Unprocessable
 from opsmantik.ingest.dead_letters import note_replay
 from opsmantik.people import store as people
+from opsmantik.people.capabilities import Capability
 from opsmantik.web.failures import RAISED
 
 # What the first generation's triggers kept true is kept by these keys now.
@@ -51,6 +53,7 @@ class Caller(msgspec.Struct, frozen=True):
     state: State
     user_id: UUID
     is_admin: bool
+    who: Asker
 
     def must_be_admin(self) -> None:
         """Raises :class:`Refused` for whoever does not run the platform."""
@@ -164,7 +167,7 @@ async def admin_sites_list(
 ) -> list[AdminSite]:
     """All sites, newest first, and whether they receive."""
     caller.must_be_admin()
-    async with caller.state.database.as_person(caller.user_id) as (connection, person):
+    async with caller.state.database.as_person(caller.who) as (connection, person):
         found = await sites_list(
             connection, person, q=search, limit=min(max(limit_count, 0), 1000), offset=max(offset_count, 0),
             last_events=True,
@@ -188,11 +191,11 @@ async def auto_approve_stale_intents_v1(
 ) -> list[ApprovedCall]:
     """Seal what waited long enough and carries no risk, where the site has switched that on."""
     database = caller.state.database
-    async with database.as_person(caller.user_id) as (connection, person):
+    async with database.as_person(caller.who) as (connection, person):
         site = await asked_site(connection, person, str(site_id))
     if site is None:
         raise Refused(*ACCESS_DENIED)
-    swept = await auto.approve(database, caller.user_id, site.id, hours=min_age_hours, limit=limit)
+    swept = await auto.approve(database, caller.who, site.id, hours=min_age_hours, limit=limit)
     if swept.calls:
         caller.state.collect.notices.changed(site.id, False)
     return [ApprovedCall(call_id) for call_id in swept.calls]
@@ -201,7 +204,7 @@ async def auto_approve_stale_intents_v1(
 async def sync_dlq_record_replay(caller: Caller, *, id: UUID, error: str | None) -> list[RecordedReplay]:
     """Remember that a refused event was tried again elsewhere."""
     try:
-        noted = await note_replay(caller.state.database, caller.user_id, id, error)
+        noted = await note_replay(caller.state.database, caller.who, id, error)
     except NotFound:
         raise Refused(404, RAISED, "DLQ row not found") from None
     return [RecordedReplay(**noted)]
@@ -270,6 +273,7 @@ _ALL: Final = (
     ),
     Procedure(
         name="auto_approve_stale_intents_v1", call=auto_approve_stale_intents_v1, answer=list[ApprovedCall],
+        needs=Capability.DECIDE,
         summary="Seal what waited long enough and carries no risk, for those who may decide",
         arguments=(
             Argument("p_site_id", "uuid", description="The site's id."),
@@ -279,6 +283,7 @@ _ALL: Final = (
     ),
     Procedure(
         name="sync_dlq_record_replay", call=sync_dlq_record_replay, answer=list[RecordedReplay],
+        needs=Capability.TEND,
         summary="Remember that a refused event was tried again, for those who run its site",
         arguments=(
             Argument("p_id", "uuid", description="The refused event's id."),

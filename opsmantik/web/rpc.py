@@ -22,8 +22,9 @@ from opsmantik.dashboard.asked import asked_site
 from opsmantik.dashboard.contracts import PROCEDURES
 from opsmantik.dashboard.procedures import REQUIRED, Argument, Procedure
 from opsmantik.errors import Forbidden, OpsMantikError
-from opsmantik.web.api import asker, reply
+from opsmantik.web.api import READS, reply
 from opsmantik.web.failures import call_refused, first_generation
+from opsmantik.web.guard import asker
 from opsmantik.web.procedures import ACCESS_DENIED, TOOLS, Caller, Refused
 from opsmantik.web.rendering import PageRequest
 
@@ -34,7 +35,7 @@ DENIED: Final = "42501"
 LONGEST_TEXT: Final = 4000
 
 
-@post("/api/rpc/{name:str}", opt={"program": True}, status_code=200)
+@post("/api/rpc/{name:str}", opt=READS | {"program": True}, status_code=200)
 async def call(request: PageRequest) -> Response[Any]:
     """Answer one call."""
     name = request.path_params["name"]
@@ -70,10 +71,10 @@ async def _run(request: PageRequest, procedure: Procedure, values: dict[str, Any
     database = request.app.state.database
     if procedure.name in TOOLS:
         person = request.state.person
-        caller = Caller(request.app.state, person.user_id, person.is_admin)
+        caller = Caller(request.app.state, person.user_id, person.is_admin, asker(request, procedure.needs))
         return await procedure.call(caller, **values)
     site_id: UUID = values.pop("site_id")
-    async with database.as_person(asker(request)) as (connection, person):
+    async with database.as_person(asker(request, procedure.needs)) as (connection, person):
         site = await asked_site(connection, person, str(site_id))
         if site is None:
             raise Refused(*ACCESS_DENIED)

@@ -12,7 +12,8 @@ from opsmantik import clock
 from opsmantik.dashboard.asked import AskedSite, asked_site
 from opsmantik.dashboard.realtime import Realtime, Reconciled, realtime, reconcile
 from opsmantik.errors import Malformed, NotFound
-from opsmantik.people.store import SignedIn
+from opsmantik.web.api import READS
+from opsmantik.web.guard import asker
 from opsmantik.web.rendering import PageRequest
 
 RECOUNTS_AT_ONCE = 2  # each reads a whole day; pages must not wait for them
@@ -38,21 +39,19 @@ def _day(asked: str, site: AskedSite) -> date:
     return clock.period(site.time_zone, datetime.now(UTC), day=asked).days[0]
 
 
-@get("/api/stats/realtime")
+@get("/api/stats/realtime", opt=READS)
 async def show_realtime(request: PageRequest) -> Realtime:
     """What the site has captured on its own today, whichever clock the asker or the server has."""
-    who: SignedIn = request.state.person
-    async with request.app.state.database.as_person(who.user_id) as (connection, person):
+    async with request.app.state.database.as_person(asker(request)) as (connection, person):
         site = await _site(request, connection, person)
         return await realtime(connection, site.id, _day("today", site))
 
 
-@get("/api/stats/reconcile")
+@get("/api/stats/reconcile", opt=READS)
 async def show_reconciled(request: PageRequest) -> Reconciled:
     """Whether the counters of a day of the site (``day``, or ``date`` as it was called before) equal its rows."""
-    who: SignedIn = request.state.person
     asked = request.query_params.get("day") or request.query_params.get("date") or "today"
-    async with _recounting, request.app.state.database.as_person(who.user_id) as (connection, person):
+    async with _recounting, request.app.state.database.as_person(asker(request)) as (connection, person):
         site = await _site(request, connection, person)
         return await reconcile(connection, site.id, _day(asked, site))
 

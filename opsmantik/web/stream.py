@@ -26,6 +26,8 @@ from litestar.types import ASGIApp
 from opsmantik.dashboard.asked import asked_site
 from opsmantik.errors import NotFound
 from opsmantik.sites import store as sites
+from opsmantik.web.api import READS
+from opsmantik.web.guard import asker
 from opsmantik.web.live import Live, Page
 from opsmantik.web.rendering import PageRequest
 
@@ -115,22 +117,22 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-@get("/api/v1/sites/{site_name:str}/stream")
+@get("/api/v1/sites/{site_name:str}/stream", opt=READS)
 async def stream(request: PageRequest) -> ASGIApp:
     """The stream of a site, named by its id or public id.
 
     Access is checked here, once a connection. Raises :class:`~opsmantik.errors.NotFound` for a site that is not there
     or not the asker's: no word which.
     """
-    state, user_id = request.app.state, request.state.person.user_id
-    async with state.database.as_person(user_id) as (connection, person):
+    state, who = request.app.state, asker(request)
+    async with state.database.as_person(who) as (connection, person):
         site = await asked_site(connection, person, request.path_params["site_name"])
     if site is None:
         raise NotFound(what="site")
     site_id = site.id
 
     async def current() -> int:
-        async with state.database.as_person(user_id) as (connection, _):
+        async with state.database.as_person(who) as (connection, _):
             return await sites.sequence(connection, site_id)
 
     known = str(request.headers.get("last-event-id") or request.query_params.get("since", ""))[:18]

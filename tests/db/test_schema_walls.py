@@ -374,7 +374,7 @@ FACTS = {
     "session_keys", "sessions", "events", "calls", "visitors", "rejected_events", "ingest_tally", "site_pulse",
     "counter_journal", "counter_days", "intent_actions", "conversions", "conversion_moves", "replays",
 }  # fmt: skip
-TENANT = FACTS | {"site_members", "site_origins"}
+TENANT = FACTS | {"site_members", "site_origins", "site_acts"}
 # Small, written rarely, alike on every machine of a sharded database: a key to them need not begin with a site.
 REFERENCE = {"users", "sites"}
 
@@ -603,6 +603,9 @@ async def test_policies_compare_a_column_with_a_setting_and_nothing_else(owner: 
 # Functions that run as the owner, past row security where they say so. Whoever adds one says here why it may.
 DEFINERS = {
     "enter_user": "membership is looked up before anything can be seen",
+    "enter_user_v2": "membership is looked up before anything can be seen",
+    "note_act": "a line in the log, about a site of the asker's, in the asker's name",
+    "platform_log": "the log of the installation, for platform administrators",
     "account_by_email": "before sign-in: one account",
     "open_sign_in": "writes a sign-in for an account that the application has checked",
     "signed_in": "before sign-in: one cookie",

@@ -44,12 +44,12 @@ async def test_who_waits_for_the_row_sees_the_winner_s_work_once_it_is_committed
     desk = await make_desk()
     call = await desk.lead()
     user = desk.people["admin"]
-    async with desk.database.as_person(user, write=True) as (connection, _):
+    async with desk.database.as_person(user, write=True) as (connection, person):
         (case,) = await store.cases(connection, desk.site_id, [call], lock=True)
         waiting = asyncio.create_task(desk.decide(call, "seal", version=1))
         await asyncio.sleep(0.3)
         assert not waiting.done(), "the lock holds the second one up"
-        asker = await asker_on(connection, user, desk.site_id)
+        asker = await asker_on(connection, person, desk.site_id)
         made = plan(case, Decision(action=Action.JUNK, reason="spam"), asker)
         assert (await store.write(connection, desk.site_id, case, made))[1] == 2
     with pytest.raises(Conflict, match="Admin marked this lead as junk"):
@@ -61,9 +61,9 @@ async def test_a_writer_without_the_lock_is_held_to_the_version_all_the_same(mak
     desk = await make_desk()
     call = await desk.lead()
     user = desk.people["admin"]
-    async with desk.database.as_person(user, write=True) as (connection, _):
+    async with desk.database.as_person(user, write=True) as (connection, person):
         (case,) = await store.cases(connection, desk.site_id, [call], lock=False)
-        asker = await asker_on(connection, user, desk.site_id)
+        asker = await asker_on(connection, person, desk.site_id)
         made = plan(case, Decision(action=Action.SEAL), asker)
         await desk.decide(call, "junk")
         assert (await store.write(connection, desk.site_id, case, made))[1] is None

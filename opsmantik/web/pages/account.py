@@ -8,6 +8,8 @@ from litestar import Response, get, post
 from litestar.response import Redirect
 
 from opsmantik.people import store as people
+from opsmantik.people.capabilities import Capability
+from opsmantik.web.guard import needs
 from opsmantik.web.language import LANGUAGES, catalogue
 from opsmantik.web.login import form_of
 from opsmantik.web.rendering import PageRequest, page
@@ -15,7 +17,7 @@ from opsmantik.web.rendering import PageRequest, page
 THEMES = ("light", "dark")
 
 
-@get("/account")
+@get("/account", opt=needs(Capability.ACCOUNT))
 async def show_account(request: PageRequest) -> Response[Any]:
     """Who is signed in, and how they want to see things."""
     languages = [(language, catalogue(language)["name"]) for language in LANGUAGES]
@@ -23,7 +25,7 @@ async def show_account(request: PageRequest) -> Response[Any]:
     return page(request, "account.html", languages=languages, themes=THEMES, saved=saved)
 
 
-@post("/account")
+@post("/account", opt=needs(Capability.ACCOUNT))
 async def change_account(request: PageRequest) -> Response[Any]:
     """Keep the choices; anything else than a choice offered means "as the browser has it"."""
     database, user_id = request.app.state.database, request.state.person.user_id

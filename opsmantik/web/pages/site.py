@@ -12,6 +12,8 @@ from opsmantik.dashboard.cards.newest_intents import SHOWS, Show, newest_intents
 from opsmantik.dashboard.cards.tiles import tiles
 from opsmantik.errors import NotFound
 from opsmantik.sites import store as sites
+from opsmantik.web.api import READS
+from opsmantik.web.guard import asker
 from opsmantik.web.rendering import PageRequest, View, page, view_of
 
 
@@ -32,7 +34,7 @@ async def _answer(request: PageRequest, template: str, needs: set[str]) -> Respo
     """
     state, show, site_id = request.app.state, _show(request), _site_id(request)
     known: dict[str, Any] = {"show": show}
-    async with state.database.as_person(request.state.person.user_id) as (connection, person):
+    async with state.database.as_person(asker(request)) as (connection, person):
         site = await sites.one_site(connection, person, site_id)
         if site is None:
             raise NotFound(what="site")
@@ -48,19 +50,19 @@ async def _answer(request: PageRequest, template: str, needs: set[str]) -> Respo
     return page(request, template, view=view, site=site, today=today, over=over, snippet=snippet, **known)
 
 
-@get("/sites/{site_id:uuid}")
+@get("/sites/{site_id:uuid}", opt=READS)
 async def show_site(request: PageRequest) -> Response[Any]:
     """The whole page."""
     return await _answer(request, "site.html", {"tiles", "intents"})
 
 
-@get("/sites/{site_id:uuid}/cards/tiles")
+@get("/sites/{site_id:uuid}/cards/tiles", opt=READS)
 async def show_tiles(request: PageRequest) -> Response[Any]:
     """The tiles alone, for a page that was told of a change."""
     return await _answer(request, "tiles.html", {"tiles"})
 
 
-@get("/sites/{site_id:uuid}/cards/newest-intents")
+@get("/sites/{site_id:uuid}/cards/newest-intents", opt=READS)
 async def show_newest_intents(request: PageRequest) -> Response[Any]:
     """The newest leads alone."""
     return await _answer(request, "newest_intents.html", {"intents"})

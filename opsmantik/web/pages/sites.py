@@ -11,25 +11,28 @@ from phonenumbers import SUPPORTED_REGIONS
 from opsmantik import clock
 from opsmantik.dashboard.cards.sites_pulse import sites_pulse
 from opsmantik.errors import Unprocessable
+from opsmantik.people.capabilities import Capability
 from opsmantik.sites import domain
 from opsmantik.sites import store as sites
+from opsmantik.web.api import READS
+from opsmantik.web.guard import asker, needs
 from opsmantik.web.login import form_of
 from opsmantik.web.rendering import PageRequest, View, page, view_of
 
 DEFAULTS = {"domain": "", "name": "", "time_zone": "Europe/Istanbul", "region": "TR", "currency": "TRY"}
 
 
-@get("/")
+@get("/", opt=needs(Capability.ACCOUNT))
 async def home() -> Redirect:
     """To the sites."""
     return Redirect("/sites", status_code=303)
 
 
-@get("/sites")
+@get("/sites", opt=READS)
 async def list_sites(request: PageRequest) -> Response[Any]:
     """Every site that the asker may see, with its leads of today, in its own time zone."""
     view = view_of(request)
-    async with request.app.state.database.as_person(request.state.person.user_id) as (connection, person):
+    async with request.app.state.database.as_person(asker(request)) as (connection, person):
         found = await sites.list_sites(connection, person)
         days = {
             site.id: clock.site_day(site.time_zone, clock.today(site.time_zone, view.now)) for site in found
@@ -50,7 +53,7 @@ def _new_site_page(
     )  # fmt: skip
 
 
-@get("/sites/new")
+@get("/sites/new", opt=needs(Capability.SITES))
 async def show_new_site(request: PageRequest) -> Response[Any]:
     """The form for a new site."""
     return _new_site_page(request, DEFAULTS, {}, 200)
@@ -72,7 +75,7 @@ def _problems(fields: dict[str, str], view: View) -> dict[str, str]:
     return found
 
 
-@post("/sites")
+@post("/sites", opt=needs(Capability.SITES))
 async def create_site(request: PageRequest) -> Response[Any]:
     """Create it, then show its page, where the snippet is."""
     form = await form_of(request)

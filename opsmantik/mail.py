@@ -1,0 +1,68 @@
+"""Mail, where a server for it is set; plain text, because what we write is a link and three sentences.
+
+Enters: the settings. Leaves: a message that the server has taken, or an error that says why not. Whoever calls decides
+what happens without mail: every link that would be mailed can be copied too.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid, parseaddr
+from urllib.parse import unquote, urlsplit
+
+import aiosmtplib
+
+from opsmantik.errors import MailFailed
+from opsmantik.settings import Settings
+
+SECONDS = 10.0
+
+
+class Mailer:
+    """Sends mail for this installation."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = urlsplit(settings.smtp_url) if settings.smtp_url else None
+        self._host = urlsplit(settings.base_url).hostname or "localhost"
+        self._from = settings.mail_from or f"OpsMantik <opsmantik@{self._host}>"
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is a mail server to hand anything to."""
+        return self._url is not None
+
+    async def send(self, address: str, subject: str, text: str) -> None:
+        """Hand a message to the mail server; nothing happens where none is set.
+
+        Raises :class:`~opsmantik.errors.MailFailed` when it does not take it.
+        """
+        if self._url is None:
+            return
+        url, user = self._url, self._url.username
+        tls = url.scheme == "smtps"
+        try:
+            await aiosmtplib.send(
+                self._message(address, subject, text),
+                hostname=url.hostname,
+                port=url.port or (465 if tls else 587),
+                username=unquote(user) if user else None,
+                password=unquote(url.password) if url.password else None,
+                use_tls=tls,
+                timeout=SECONDS,
+            )
+        except (aiosmtplib.SMTPException, OSError, ValueError) as refused:
+            raise MailFailed(address=address, reason=str(refused)[:200]) from None
+
+    def _message(self, address: str, subject: str, text: str) -> EmailMessage:
+        message = EmailMessage()
+        name, sender = parseaddr(self._from)
+        message["From"] = Address(name, addr_spec=sender)
+        message["To"] = Address(addr_spec=address)
+        message["Subject"] = " ".join(subject.split())  # a line break would begin another header
+        message["Date"] = format_datetime(datetime.now(UTC))
+        message["Message-ID"] = make_msgid(domain=self._host)
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(text)
+        return message
