@@ -9,7 +9,7 @@ MIGRATIONS := $(wildcard opsmantik/db/migrations/*.sql)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down test test-quick lint bench screenshots lock tracker schema docs clean install-run install-dev chromium
+.PHONY: help up down test test-quick lint bench screenshots lock licences tracker schema docs clean install-run install-dev chromium
 
 help: ## list the commands
 	@echo "make COMMAND, where COMMAND is one of:"
@@ -28,13 +28,14 @@ test: install-dev chromium lint ## lint, then all tests
 test-quick: install-dev ## the tests that need neither a browser nor patience: under a minute
 	$(BIN)/python -m pytest -m "not browser and not slow" $(ARGS)
 
-lint: install-dev ## style, types, floors, migrations, the built tracker
+lint: install-dev ## style, types, floors, migrations, the built tracker, licences and known holes of dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tracker/build.py --check
 	$(if $(MIGRATIONS),$(BIN)/squawk $(MIGRATIONS))
+	$(BIN)/python requirements/check.py
 
 bench: install-dev ## measure every published figure
 	$(BIN)/python bench/run.py $(ARGS)
@@ -44,6 +45,9 @@ screenshots: install-dev chromium ## take the pictures for the documentation aga
 
 lock: install-dev ## resolve the dependencies again; ARGS=--upgrade for the newest
 	requirements/lock.sh $(ARGS)
+
+licences: install-dev ## write requirements/licences.tsv from what is installed
+	$(BIN)/python requirements/check.py --write --offline
 
 tracker: install-dev ## build tracker/dist from tracker/src
 	$(BIN)/python tracker/build.py $(ARGS)
