@@ -9,7 +9,7 @@ MIGRATIONS := $(wildcard opsmantik/db/migrations/*.sql)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down test test-quick lint bench screenshots lock licences tracker schema docs clean install-run install-dev chromium
+.PHONY: help up down test test-quick test-api lint bench screenshots lock licences tracker schema docs clean install-run install-dev chromium
 
 help: ## list the commands
 	@echo "make COMMAND, where COMMAND is one of:"
@@ -27,6 +27,9 @@ test: install-dev chromium lint ## lint, then all tests
 
 test-quick: install-dev ## the tests that need neither a browser nor patience: under a minute
 	$(BIN)/python -m pytest -m "not browser and not slow" $(ARGS)
+
+test-api: install-dev ## ask a real server every question that its OpenAPI document allows, for ten minutes
+	$(BIN)/python -m tests.api.run $(ARGS)
 
 lint: install-dev ## style, types, floors, migrations, the built tracker, licences and known holes of dependencies
 	$(BIN)/ruff check .

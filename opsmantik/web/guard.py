@@ -105,6 +105,9 @@ async def find_person(connection: Connection, handler: BaseRouteHandler) -> None
     """Guard: who asks. Raises :class:`~opsmantik.errors.NotSignedIn` unless the handler is public."""
     if handler.opt.get("probe"):  # health must not depend on what it reports about
         return
+    if connection.scope.get("method") == "OPTIONS":  # the framework's own answer: which methods there are
+        connection.state.person = None
+        return
     person = await _asker(connection)
     connection.state.person = person
     if handler.opt.get("public"):

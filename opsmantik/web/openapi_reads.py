@@ -189,6 +189,8 @@ def _call(procedure: Procedure) -> dict[str, Any]:
             (403, "The site is not the asker's, or the asker may not do this."),
         )
     }
+    for status, words in _CALLS_MORE.get(procedure.name, {}).items():
+        responses[status] = _json(words, refused)
     if procedure.answer is None:
         responses["204"] = {"description": "Done; nothing is answered."}
     else:
@@ -254,7 +256,13 @@ _DECIDES: Final = {
     "400": "The body cannot be read.", "403": "The asker decides nothing on this site.", **_NOT_THERE,
     "409": "Somebody was faster, or there is no such move.", "422": "What the decision carries cannot be taken.",
 }  # fmt: skip
-_TENDS: Final = {"403": "The asker runs no site.", **_NOT_THERE}
+_TENDS: Final = {"400": "A parameter cannot be read.", "403": "The asker runs no site.", **_NOT_THERE}
+_OF_A_DAY: Final = {"400": "The site is not named, or the day cannot be read.", **_NOT_THERE}
+# What a call answers besides refusing its arguments or whoever asks.
+_CALLS_MORE: Final = {
+    "auto_approve_stale_intents_v1": {"422": "The site has not switched it on."},
+    "sync_dlq_record_replay": {"404": "There is no such refused event, or it is not the asker's."},
+}
 
 
 def _decisions() -> dict[str, Any]:
@@ -301,10 +309,10 @@ def _others() -> dict[str, Any]:
             "show_status", "Whether the site receives", parameters=[_SITE], more=_NOT_THERE,
         )},
         "/api/stats/realtime": {"get": _other(
-            "realtime", "The three figures of the site's today", parameters=site, answer=_ref(Realtime), more=_NOT_THERE,
+            "realtime", "The three figures of the site's today", parameters=site, answer=_ref(Realtime), more=_OF_A_DAY,
         )},
         "/api/stats/reconcile": {"get": _other(
-            "reconcile", "Whether a day's counters equal its rows", answer=_ref(Reconciled), more=_NOT_THERE,
+            "reconcile", "Whether a day's counters equal its rows", answer=_ref(Reconciled), more=_OF_A_DAY,
             parameters=[*site, _query("day", "today, yesterday, or a day like 2026-02-01.")],
         )},
         "/api/sync/dlq/list": {"get": _other(
