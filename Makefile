@@ -9,12 +9,12 @@ MIGRATIONS := $(wildcard opsmantik/db/migrations/*.sql)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down test test-quick test-api lint bench screenshots lock licences tracker schema docs clean install-run install-dev chromium
+.PHONY: help up down test test-quick test-api test-mutation lint bench screenshots lock licences tracker schema docs clean install-run install-dev chromium
 
 help: ## list the commands
 	@echo "make COMMAND, where COMMAND is one of:"
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | while IFS='	' read -r name what; do \
-		printf '  %-12s %s\n' "$$name" "$$what"; done
+		printf '  %-14s %s\n' "$$name" "$$what"; done
 
 up: install-run ## set up and start everything with a living demo; ARGS=--detach to have it behind
 	@exec $(BIN)/opsmantik up --demo $(ARGS)
@@ -39,6 +39,9 @@ lint: install-dev ## style, types, floors, migrations, the built tracker, licenc
 	$(BIN)/python tracker/build.py --check
 	$(if $(MIGRATIONS),$(BIN)/squawk $(MIGRATIONS))
 	$(BIN)/python requirements/check.py
+
+test-mutation: install-dev ## take every wall down in turn and see that the tests notice: the score
+	$(BIN)/python -m tests.mutation.run $(ARGS)
 
 bench: install-dev ## measure every published figure
 	$(BIN)/python bench/run.py $(ARGS)

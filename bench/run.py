@@ -17,8 +17,10 @@ from typing import Any
 
 import machine
 import page
+from auth_cost import auth_cost
 from contracts import contracts
 from counters_cost import counters_cost
+from flood import flood
 from ingest import ingest_batch, ingest_first_generation, ingest_single
 from latency import latency
 from limit import limit
@@ -44,9 +46,11 @@ ON_A_STAND: dict[str, Callable[[Stand, float], Measured]] = {
     "latency": latency,
     "tap_to_screen": tap_to_screen,
     "streams": streams,
+    "auth_cost": auth_cost,
 }
 # Those with a server of their own have the machine for themselves.
 ALONE: dict[str, Callable[[Path, float], Measured]] = {
+    "flood": flood,
     "counters_cost": counters_cost,
     "contracts": contracts,
     "startup": startup,

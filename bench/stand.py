@@ -179,6 +179,8 @@ class Stand:
                 "OPSMANTIK_SECRET_KEY": self.secret,
                 "OPSMANTIK_TRUSTED_PROXIES": "127.0.0.1/32",
                 "OPSMANTIK_LOG_LEVEL": "warning",
+                # What a server can take is measured with a few sites: none of them is held back.
+                "OPSMANTIK_SITE_RATE_LIMIT_PER_MINUTE": "100000000",
             } | self._variables,
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=preparation(),
         )  # fmt: skip

@@ -153,10 +153,10 @@ WHERE t.is_one ORDER BY v.n;
 
 -- name: conversions
 INSERT INTO conversions (site_id, id, call_id, order_id, state, reason, due_at, occurred_at, value, currency, click_id,
-    click_id_kind, created_at, updated_at)
+    click_id_kind, created_at, updated_at, consent, consent_at)
 SELECT c.site_id, md5('conversion ' || c.id)::uuid, c.id, md5('order ' || c.id),
     s.state, CASE WHEN s.state IN ('failed', 'skipped') THEN 'no_click_id' END, c.confirmed_at, c.occurred_at, c.sale_amount,
-    c.currency, c.click_id, c.click_id_kind, c.confirmed_at, c.confirmed_at
+    c.currency, c.click_id, c.click_id_kind, c.confirmed_at, c.confirmed_at, 'granted', c.confirmed_at
 FROM calls c CROSS JOIN LATERAL (
     SELECT CASE WHEN c.click_id IS NULL THEN 'skipped' WHEN c.confirmed_at > now() - interval '1 hour' THEN 'queued'
         WHEN c.lead_score % 20 = 0 THEN 'failed' WHEN c.lead_score % 2 = 0 THEN 'matched' ELSE 'accepted' END AS state) s

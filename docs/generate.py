@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import sys
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 
 from opsmantik import settings
 from opsmantik.dashboard.contracts import CONTRACTS, PROCEDURES, SITES, Contract
+from opsmantik.people.capabilities import ROLES, SCOPES, Capability, has_platform, is_of_a_site
+from opsmantik.web.app import create_app
 from opsmantik.web.openapi import document
 from opsmantik.web.procedures import TOOLS
 
@@ -97,7 +105,74 @@ def old(name: str) -> str:
     return f" (replaced by `{successor}`)" if successor else ""
 
 
-PAGES = {"openapi.json": openapi, "settings.md": settings_page, "contracts.md": contracts_page}
+AUTHORIZATION_LEAD = """# Who may do what
+
+One table decides, `opsmantik/people/capabilities.py`; this page is written from it, and from the routes, by `make docs`.
+Every route names what it needs, or that it is public: a server with a route that does neither does not start. The
+transaction that answers sees only the sites on which the asker's role allows what the route needs; row security holds it to
+that, and the functions that write ask for the role once more. Who lacks it on a site of theirs is answered 403; a site
+that is not theirs is answered as one that does not exist, 404. A change of a role counts from the next transaction on.
+
+Fields that a role may see or change are those of the answers and bodies in [openapi.json](../openapi.json): no body holds a
+role, an owner or a site's id, so that none can be set in passing. Addresses of owners are for platform administrators
+only; another person's address is shown to those who manage members of a site that both are on.
+"""
+
+
+def authorization_page() -> str:
+    lines = [AUTHORIZATION_LEAD, "## Roles", ""]
+    lines.append(
+        "| Capability | What it is | " + " | ".join(role.replace("_", " ") for role in ROLES) + " | a key |"
+    )
+    lines.append("|---|---|" + "---|" * (len(ROLES) + 1))
+    words = _member_words(Capability)
+    for capability in Capability:
+        by_role = ["yes" if capability in held else "" for held in ROLES.values()]
+        if not is_of_a_site(capability):
+            account = "as an account" if has_platform(capability, is_admin=False) else ""
+            by_role = ["as an account", *[account] * (len(ROLES) - 1)]
+        lines.append(
+            f"| `{capability}` | {words.get(capability.name, '')} | {' | '.join(by_role)} |"
+            f" {'as a scope' if capability in SCOPES else ''} |"
+        )
+    lines += [
+        "",
+        "A manager of members makes administrators, operators and analysts; a site has one owner, who hands it over.",
+        "",
+    ]
+    lines += ["## Routes", "", "| Route | Needs |", "|---|---|"]
+    for path, methods, needed in sorted(_routes()):
+        lines.append(f"| `{methods} {path}` | {needed} |")
+    return "\n".join(lines) + "\n"
+
+
+def _member_words(kind: type) -> dict[str, str]:
+    """The docstrings of an enum's members, in one line each."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body  # type: ignore[attr-defined]
+    return {
+        field.targets[0].id: " ".join(doc.value.value.split())  # type: ignore[attr-defined]
+        for field, doc in pairwise(body)
+        if isinstance(field, ast.Assign) and isinstance(doc, ast.Expr)
+    }
+
+
+def _routes() -> Iterator[tuple[str, str, str]]:
+    with tempfile.TemporaryDirectory() as home:
+        app = create_app(
+            settings.Settings(home=Path(home), secret_key="x" * 40), app_dsn="postgresql://nowhere"
+        )
+        for route in app.routes:
+            for handler in getattr(route, "route_handlers", ()):
+                methods = sorted(set(handler.http_methods) - {"OPTIONS", "HEAD"})
+                if methods:
+                    needed = handler.opt.get("needs")
+                    yield route.path, " ".join(methods), f"`{needed}`" if needed else "public"
+
+
+PAGES = {
+    "openapi.json": openapi, "settings.md": settings_page, "contracts.md": contracts_page,
+    "security/authorization.md": authorization_page,
+}  # fmt: skip
 
 
 def main() -> None:

@@ -70,11 +70,52 @@ class NotSignedIn(OpsMantikError):
     code = "not_signed_in"
 
 
+class BadSignature(OpsMantikError):
+    """The signature is missing or wrong: sign the timestamp, a full stop and the body with a secret of this site."""
+
+    status = 401
+    code = "bad_signature"
+
+
+class StaleSignature(OpsMantikError):
+    """The timestamp is more than {seconds} seconds from this server's clock, which says {now}."""
+
+    status = 401
+    code = "stale_signature"
+
+
+class UnsignedCallsOff(OpsMantikError):
+    """This site takes signed reports of calls only: POST /api/call-event/v2."""
+
+    status = 403
+    code = "unsigned_calls_off"
+
+
+class KeyRefused(OpsMantikError):
+    """This key is not good: it is mistyped or unknown, or it has expired or been revoked."""
+
+    status = 401
+    code = "key_refused"
+
+
 class Forbidden(OpsMantikError):
     """That is not allowed: {reason}."""
 
     status = 403
     code = "forbidden"
+
+
+class OutOfScope(Forbidden):
+    """That is not allowed: it needs the scope {scope}, which this key does not have."""
+
+    code = "out_of_scope"
+
+
+class ConfirmFirst(OpsMantikError):
+    """Confirm first that it is you: the sign-in was more than {minutes} minutes ago."""
+
+    status = 403
+    code = "confirm_first"
 
 
 class NotFound(OpsMantikError):
@@ -133,12 +174,37 @@ class Unprocessable(OpsMantikError):
     code = "unprocessable"
 
 
+class AlreadyMember(Unprocessable):
+    """That person belongs to this site already."""
+
+    code = "already_member"
+
+
+class NotToBeChanged(Unprocessable):
+    """This membership cannot be changed so: {reason}."""
+
+    code = "not_to_be_changed"
+
+
+# ``kind`` is among the details: a stable word, for screens that say it in another language.
+class AddressRefused(Unprocessable):
+    """That address cannot be called: {reason}."""
+
+    code = "address_refused"
+
+
 class TooManyRequests(OpsMantikError):
     """Too many requests from this client; slow down."""
 
     status = 429
     code = "too_many_requests"
     retry_after = 1
+
+
+class TooManyInvites(TooManyRequests):
+    """Twenty invites an hour, from one person to one site, are enough; the next one has to wait."""
+
+    code = "too_many_invites"
 
 
 class Unavailable(OpsMantikError):

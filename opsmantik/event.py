@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import os
+import re
 import time
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,8 @@ import msgspec
 KEY_EPOCH_MS = 1_577_836_800_000  # 2020-01-01T00:00:00Z
 KEY_TIE_BITS = 21
 KEY_RANK_SHIFT = 61
+
+_SUBDOMAIN = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")
 
 
 class Reason(enum.StrEnum):
@@ -29,6 +32,7 @@ class Reason(enum.StrEnum):
     MALFORMED = "malformed"
     TOO_LARGE = "too_large"
     UNSTORABLE = "unstorable"
+    OVER_QUOTA = "over_quota"
 
 
 class Drop(msgspec.Struct, frozen=True):
@@ -51,6 +55,26 @@ class Site(msgspec.Struct, frozen=True):
     attribution_window_days: int
     disabled: bool
     origins: frozenset[str]
+    # what stands around the star of an origin that covers all subdomains: ("https://", ".example.com")
+    wildcards: tuple[tuple[str, str], ...] = ()
+    bots: frozenset[str] = frozenset()  # automatic visitors that are let in, by name
+    rate_per_minute: int | None = None  # for one client; None: as the installation has it
+    over_quota: bool = False  # past its hard cap: only leads are taken
+    keep_ip: bool = True
+
+    def admits(self, origin: str) -> bool:
+        """Whether a browser may post for this site from there."""
+        return origin in self.origins or (bool(self.wildcards) and self.origin_entry(origin) is not None)
+
+    def origin_entry(self, origin: str) -> str | None:
+        """The origin of the site's list that this one falls under: itself, or one with a star."""
+        if origin in self.origins:
+            return origin
+        for start, end in self.wildcards:
+            name = origin[len(start) : -len(end)]
+            if name and origin.startswith(start) and origin.endswith(end) and _SUBDOMAIN.fullmatch(name):
+                return f"{start}*{end}"
+        return None
 
 
 class Arrival(msgspec.Struct, gc=False):
@@ -120,6 +144,7 @@ class Event(msgspec.Struct, gc=False):
     key: int = 0
     device: Any = None
     place: Any = None
+    address: str | None = None  # the network that it came from, where the site keeps it
     campaign: Any = None
     fresh_campaign: bool = False
     referrer_host: str | None = None

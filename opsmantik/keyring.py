@@ -5,15 +5,21 @@ another row it opens no more. Each names the key that sealed it, so keys can be 
 (``opsmantik keys rotate``) while the old ones still open what they sealed. The keys are not in the database: whoever has
 a copy of that alone reads nothing.
 
-Enters: the settings. Leaves: one frozen :class:`Keyring`.
+A server keeps its keys in memory, and its file may get new ones at any time: it looks whether the file has changed
+before it seals, so that nothing is sealed for long with a key that is on its way out, and when it meets a key that it
+does not know.
+
+Enters: the settings. Leaves: one :class:`Keyring`.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -22,7 +28,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from opsmantik.errors import SealBroken, SettingsError
-from opsmantik.settings import Settings, keep_secret, variable
+from opsmantik.settings import Settings, keep_secret, private_directory, variable
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
@@ -44,14 +50,25 @@ class Key(NamedTuple):
     secret: bytes
 
 
-class Keyring:
-    """The installation's keys, the first of which seals; the others only open."""
+class Source(NamedTuple):
+    """Where keys come from when they may change: ``stamp`` costs little, and differs when ``read`` would."""
 
-    def __init__(self, keys: Sequence[Key]) -> None:
-        if not keys:
-            raise ValueError("a keyring has at least one key")
-        self._keys = {key.id: AESGCM(key.secret) for key in keys}
-        self.current: str = keys[0].id
+    stamp: Callable[[], object]
+    read: Callable[[], Sequence[Key]]
+
+
+class Keyring:
+    """The installation's keys, the first of which seals; the others only open. Given as they are, or by their source."""
+
+    def __init__(self, keys: Sequence[Key] | Source) -> None:
+        self._source = keys if isinstance(keys, Source) else None
+        self._stamp = self._source.stamp() if self._source else None
+        self._take(keys.read() if isinstance(keys, Source) else keys)
+
+    @property
+    def current(self) -> str:
+        """The id of the key that seals."""
+        return next(iter(self._keys))
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -60,9 +77,10 @@ class Keyring:
 
     def seal(self, secret: bytes, column: str, row: UUID) -> Sealed:
         """Seal a value for this column (``table.column``) of this row."""
+        self.refresh()
+        key_id, key = next(iter(self._keys.items()))
         nonce = os.urandom(NONCE_BYTES)
-        sealed = self._keys[self.current].encrypt(nonce, secret, _place(column, row))
-        return Sealed(self.current, _VERSION + nonce + sealed)
+        return Sealed(key_id, _VERSION + nonce + key.encrypt(nonce, secret, _place(column, row)))
 
     def open(self, sealed: Sealed, column: str, row: UUID) -> bytes:
         """The value again.
@@ -70,6 +88,8 @@ class Keyring:
         Raises :class:`~opsmantik.errors.SealBroken` for one that was sealed with a key that is not here, for another
         place, or that was changed.
         """
+        if sealed.key_id not in self._keys:
+            self.refresh()
         key = self._keys.get(sealed.key_id)
         if key is None:
             raise SealBroken(reason=f"the key {sealed.key_id!r} is not among the keys of this installation")
@@ -84,6 +104,20 @@ class Keyring:
             return key.decrypt(nonce, data, _place(column, row))
         except (InvalidTag, ValueError):
             raise SealBroken(reason=f"the value of {column} was not sealed for this row") from None
+
+    def refresh(self) -> None:
+        """Read the keys again if their source has changed. A source that is gone or broken changes nothing: what is
+        sealed must stay open to a server that runs."""
+        if self._source is None or (stamp := self._source.stamp()) == self._stamp:
+            return
+        with suppress(OSError, SettingsError):
+            self._take(self._source.read())
+        self._stamp = stamp  # taken before the reading: a change in between is seen the next time
+
+    def _take(self, keys: Sequence[Key]) -> None:
+        if not keys:
+            raise SettingsError(variable=variable("encryption_keys"), problem="there is no key at all")
+        self._keys = {key.id: AESGCM(key.secret) for key in keys}
 
 
 def _place(column: str, row: UUID) -> bytes:
@@ -105,30 +139,67 @@ def keyring(settings: Settings) -> Keyring:
 
     Raises :class:`~opsmantik.errors.SettingsError` for what is no key.
     """
-    return Keyring([_read(text) for text in settings.encryption_keys or _kept(settings.home)])
+    if settings.encryption_keys:
+        return Keyring([_read(text) for text in settings.encryption_keys])
+    file = settings.home / FILE
+    keep_secret(file)
+    return Keyring(Source(lambda: _stamp(file), lambda: _keys(file)))
 
 
-def put_first(home: Path, key: str) -> None:
-    """Make this the key that seals from now on; for installations that keep their keys in the file."""
-    _write(home, [key, *_kept(home)])
+def put_first(home: Path, key: str) -> str:
+    """Make this the key that seals from now on; for installations that keep their keys in the file. Its id."""
+    with _locked(home):
+        keep_secret(home / FILE)
+        kept = [text for text in (home / FILE).read_text().split() if text != key]
+        _write(home, [key, *kept])
+    return _read(key).id
 
 
 def keep_only(home: Path, ids: Sequence[str]) -> None:
-    """Forget the keys of the file that nothing is sealed with any more."""
-    _write(home, [text for text in _kept(home) if _read(text).id in ids])
+    """Forget the keys of the file that nothing is sealed with any more; never the one that seals."""
+    with _locked(home):
+        first, *others = (home / FILE).read_text().split()
+        _write(home, [first, *(text for text in others if _read(text).id in ids)])
 
 
-def _kept(home: Path) -> list[str]:
-    return keep_secret(home / FILE).split()
+def _keys(file: Path) -> list[Key]:
+    return [_read(text) for text in file.read_text().split()]
+
+
+def _stamp(file: Path) -> object:
+    """Every change of the file is a new file in its place, so its number tells, with the time for numbers used again."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+@contextmanager
+def _locked(home: Path) -> Iterator[None]:
+    """One change at a time: of two at once the second would write down what the first had just replaced."""
+    private_directory(home)
+    descriptor = os.open(home / f"{FILE}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _write(home: Path, keys: Sequence[str]) -> None:
+    """The whole file or none of it, also when the power goes: what is sealed with a lost key is lost."""
     beside = home / f"{FILE}.new"
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write("".join(f"{key}\n" for key in keys))
         file.flush()
         os.fsync(file.fileno())
     beside.replace(home / FILE)
+    directory = os.open(home, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def _read(text: str) -> Key:

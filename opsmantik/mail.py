@@ -6,10 +6,14 @@ what happens without mail: every link that would be mailed can be copied too.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid, parseaddr
+from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
@@ -18,6 +22,10 @@ from opsmantik.errors import MailFailed
 from opsmantik.settings import Settings
 
 SECONDS = 10.0
+# On these names nobody sits between us and the server.
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+_PART = r"[^@\s\x00-\x1f\x7f,;:<>()\[\]\\\"]"
+_ONE_ADDRESS = re.compile(rf"{_PART}{{1,64}}@{_PART}{{1,189}}")
 
 
 class Mailer:
@@ -33,8 +41,11 @@ class Mailer:
         """Whether there is a mail server to hand anything to."""
         return self._url is not None
 
-    async def send(self, address: str, subject: str, text: str) -> None:
-        """Hand a message to the mail server; nothing happens where none is set.
+    async def send(
+        self, address: str, subject: str, text: str, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Hand a message to the mail server, with more headers of ours if need be; nothing happens where none is set.
+        A password goes to another machine only encrypted: whoever sits between could take STARTTLS out of its offer.
 
         Raises :class:`~opsmantik.errors.MailFailed` when it does not take it.
         """
@@ -42,20 +53,24 @@ class Mailer:
             return
         url, user = self._url, self._url.username
         tls = url.scheme == "smtps"
+        must_encrypt = bool(user) and not tls and url.hostname not in _THIS_MACHINE
         try:
             await aiosmtplib.send(
-                self._message(address, subject, text),
+                self._message(address, subject, text, headers),
                 hostname=url.hostname,
                 port=url.port or (465 if tls else 587),
                 username=unquote(user) if user else None,
                 password=unquote(url.password) if url.password else None,
                 use_tls=tls,
+                start_tls=True if must_encrypt else None,
                 timeout=SECONDS,
             )
-        except (aiosmtplib.SMTPException, OSError, ValueError) as refused:
+        except (aiosmtplib.SMTPException, OSError, ValueError, MessageError) as refused:
             raise MailFailed(address=address, reason=str(refused)[:200]) from None
 
-    def _message(self, address: str, subject: str, text: str) -> EmailMessage:
+    def _message(self, address: str, subject: str, text: str, headers: Mapping[str, str]) -> EmailMessage:
+        if not _ONE_ADDRESS.fullmatch(address):
+            raise ValueError("that is not one address")
         message = EmailMessage()
         name, sender = parseaddr(self._from)
         message["From"] = Address(name, addr_spec=sender)
@@ -64,5 +79,7 @@ class Mailer:
         message["Date"] = format_datetime(datetime.now(UTC))
         message["Message-ID"] = make_msgid(domain=self._host)
         message["Auto-Submitted"] = "auto-generated"
+        for header, value in headers.items():
+            message[header] = value
         message.set_content(text)
         return message

@@ -71,6 +71,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail_from: str | None = None
     """Sender of mail, as in OpsMantik <leads@example.com>. Not set: opsmantik@ and the host of the public address."""
 
+    webhook_networks: tuple[Network, ...] = ()
+    """Networks of your own (CIDR, separated by commas) to which webhooks may be sent although they are not public, there
+    also by plain http and on any port. Not set: none."""
+
+    google_client_id: str | None = None
+    """Client id of a web application in the Google Cloud console, to sign in with Google; its redirect address is the
+    public address and /sign-in/google/callback. Not set: nobody signs in with Google."""
+
+    google_client_secret: str | None = None
+    """Secret of that client."""
+
+    oidc_issuer: str | None = None
+    """Issuer of an OpenID Connect provider to sign in with, as it names itself: https://login.example.com/realms/main.
+    Its redirect address for us is the public address and /sign-in/oidc/callback. Not set: there is none."""
+
+    oidc_client_id: str | None = None
+    """Client id that this provider knows us by."""
+
+    oidc_client_secret: str | None = None
+    """Secret of that client."""
+
+    oidc_name: str = "OpenID Connect"
+    """What the provider is called on the sign-in page."""
+
     trusted_proxies: tuple[Network, ...] = ()
     """Networks (CIDR, separated by commas) of the proxies in front; only their forwarding and place headers
     are believed. Not set: nobody's are."""
@@ -96,6 +120,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_burst: Annotated[int, Meta(ge=1)] = 500
     """Requests that a client may send at once before that rate binds it."""
 
+    site_rate_limit_per_minute: Annotated[int, Meta(ge=0)] = 18_000
+    """Events a minute that all clients of one site together may send to one server; 0 switches the limit off."""
+
     valkey_url: str | None = None
     """Valkey or Redis that several servers share, as in valkey://user:password@host:6379/0 (valkeys:// for TLS):
     notices and rate limits go through it. Not set: notices go through PostgreSQL, each server limits by itself."""
@@ -116,6 +143,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Without the fields that hold secrets, since settings end up in logs."""
         hidden = {
             "secret_key", "database_url", "app_database_url", "valkey_url", "encryption_keys", "smtp_url",
+            "google_client_secret", "oidc_client_secret",
         }  # fmt: skip
         shown = {n: "***" if n in hidden and v else v for n, v in msgspec.structs.asdict(self).items()}
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
@@ -238,6 +266,16 @@ def _address(text: str) -> str:
     return text.rstrip("/")
 
 
+def _issuer(text: str) -> str:
+    parts = urlsplit(text)
+    loopback = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if not (loopback or (parts.scheme == "https" and parts.hostname)) or parts.query or parts.fragment:
+        raise ValueError(
+            "is not an address of the form https://login.example.com (http only on this machine)"
+        )
+    return text  # as it is: it is compared, letter by letter, with what the provider calls itself
+
+
 def _mail_server(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
@@ -260,6 +298,8 @@ _READ: dict[str, Any] = {
     "valkey_url": _valkey,
     "encryption_keys": _words,
     "smtp_url": _mail_server,
+    "oidc_issuer": _issuer,
+    "webhook_networks": _networks,
     "trusted_proxies": _networks,
     "log_level": lambda text: msgspec.convert(text.lower(), LogLevel),
     "geo_headers": lambda text: msgspec.convert(text.lower(), GeoHeaders),

@@ -44,6 +44,16 @@ GOOD = {
         "valkey_url",
         "unix:///run/valkey.sock",
     ),
+    "an issuer keeps its slash": (
+        {"OPSMANTIK_OIDC_ISSUER": "https://login.example.com/main/"},
+        "oidc_issuer",
+        "https://login.example.com/main/",
+    ),
+    "an issuer on this machine": (
+        {"OPSMANTIK_OIDC_ISSUER": "http://localhost:9400"},
+        "oidc_issuer",
+        "http://localhost:9400",
+    ),
     "windows of less than a millisecond": ({"OPSMANTIK_BATCH_WINDOW_MS": "0.5"}, "batch_window_ms", 0.5),
 }
 
@@ -58,6 +68,13 @@ BAD = {
     "OPSMANTIK_LOG_LEVEL": ["loud"],
     "OPSMANTIK_BATCH_MAX": ["0", "-1"],
     "OPSMANTIK_RATE_LIMIT_BURST": ["0"],
+    "OPSMANTIK_OIDC_ISSUER": [
+        "login.example.com",
+        "http://login.example.com",
+        "https://h/?q",
+        "https://",
+        "ftp://localhost",
+    ],
     "OPSMANTIK_VALKEY_URL": [
         "localhost:6379",
         "http://cache.example",
@@ -92,6 +109,9 @@ def test_secrets_are_not_shown() -> None:
                 "DATABASE_URL": "postgres://u:pw-in-url@h/d",
                 "OPSMANTIK_SECRET_KEY": "k" * 32,
                 "OPSMANTIK_VALKEY_URL": "valkey://u:pw-in-cache@h",
+                "OPSMANTIK_ENCRYPTION_KEYS": "e" * 64,
+                "OPSMANTIK_GOOGLE_CLIENT_SECRET": "google-s3cret",
+                "OPSMANTIK_OIDC_CLIENT_SECRET": "oidc-s3cret",
             }
         )
     )
@@ -99,6 +119,8 @@ def test_secrets_are_not_shown() -> None:
         "pw-in-url" not in shown
         and "pw-in-cache" not in shown
         and "k" * 32 not in shown
+        and "e" * 64 not in shown
+        and "s3cret" not in shown
         and "port=8000" in shown
     )
 

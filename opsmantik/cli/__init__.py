@@ -21,9 +21,12 @@ COMMANDS = {
     "serve": ("serve", "serve"),
     "db": ("db", "app"),
     "site": ("site", "app"),
+    "user": ("user", "app"),
     "counters": ("counters", "app"),
     "upkeep": ("upkeep", "app"),
     "partitions": ("upkeep", "partitions"),
+    "keys": ("keys", "app"),
+    "privacy": ("privacy", "app"),
     "demo": ("demo", "app"),
 }
 

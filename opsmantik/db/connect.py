@@ -22,6 +22,9 @@ from opsmantik.errors import DatabaseUnavailable, UnsafeRole
 ACQUIRE_SECONDS = 2.0
 
 ENTER = "SELECT sites, known, is_admin FROM enter_user_v2($1, $2, $3, $4)"
+# A key runs no platform, whoever holds it.
+ENTER_KEY = "SELECT sites, known, false AS is_admin FROM enter_key($1, $2, $3, $4)"
+ENTER_PERSON_KEY = "SELECT sites, known, false AS is_admin FROM enter_person_key($1, $2, $3, $4)"
 ANY_ROLE = ("platform_admin", "owner", "admin", "operator", "analyst")
 
 # What a lost, starting or stopping server looks like from here: nothing was stored, or a retry will find out.
@@ -42,19 +45,22 @@ class Asker(msgspec.Struct, frozen=True):
 
     ``roles``: those that allow what is about to be done (``people.capabilities.roles_with``); the transaction sees only
     the sites on which the asker holds one of them. ``only``: the one site that a key in the asker's name is good for.
+    ``key``: the key that asks, in a person's name, or with no ``user_id`` for its site alone, which is ``only``.
     """
 
-    user_id: UUID
+    user_id: UUID | None
     roles: tuple[str, ...]
     only: UUID | None = None
     address: str = ""
     """Where they are, for the log of acts."""
+    key: UUID | None = None
 
 
 class Person(msgspec.Struct, frozen=True):
     """Whose transaction it is: the sites that they may see in it, and whether they run the platform."""
 
-    user_id: UUID
+    user_id: UUID | None
+    """None: it is a site's own key."""
     sites: tuple[UUID, ...]
     is_admin: bool
     known: tuple[UUID, ...] = ()
@@ -115,7 +121,7 @@ class Database:
         """A transaction for a person; read-only unless it must write. A bare id asks as whoever holds any role."""
         asker = who if isinstance(who, Asker) else Asker(who, ANY_ROLE)
         async with self.connection() as connection, connection.transaction(readonly=not write):
-            row = await connection.fetchrow(ENTER, asker.user_id, asker.roles, asker.only, asker.address)
+            row = await _enter(connection, asker)
             yield (
                 connection,
                 Person(asker.user_id, tuple(row["sites"]), row["is_admin"], tuple(row["known"])),
@@ -129,6 +135,14 @@ class Database:
             names = ",".join(str(UUID(str(site))) for site in sites)
             await connection.execute(f"SET LOCAL app.sites = '{{{names}}}'")
             yield connection
+
+
+async def _enter(connection: Any, asker: Asker) -> Any:
+    if asker.key is None:
+        return await connection.fetchrow(ENTER, asker.user_id, asker.roles, asker.only, asker.address)
+    if asker.user_id is None:
+        return await connection.fetchrow(ENTER_KEY, asker.only, asker.key, asker.roles, asker.address)
+    return await connection.fetchrow(ENTER_PERSON_KEY, asker.user_id, asker.key, asker.roles, asker.address)
 
 
 async def prepare_connection(connection: Any) -> None:

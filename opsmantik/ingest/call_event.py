@@ -38,10 +38,7 @@ class Recorded(msgspec.Struct):
 
 async def record_call(database: Database, site: Site, call: CallEvent) -> Recorded:
     """Store the call as a lead and say what it was matched to."""
-    target = read_target(f"tel:{call.phone_number.strip()[:64]}", site.region)
-    number = (
-        (target.number or target.value.removeprefix("tel:")) if target is not None else call.phone_number[:64]
-    )
+    number = stored_number(call.phone_number, site.region)
     async with database.connection() as connection, connection.transaction():
         row = await connection.fetchrow(
             "SELECT * FROM record_call_v2($1, $2, $3, $4, $5, $6, $7)",
@@ -53,7 +50,7 @@ async def record_call(database: Database, site: Site, call: CallEvent) -> Record
             WINDOW_MINUTES,
             REPEAT_SECONDS,
         )
-        total, breakdown = _score(row)
+        total, breakdown = score_of_visit(row["facts"])
         if row["is_new"]:
             await connection.execute(
                 "SELECT score_call($1, $2, $3, $4)", site.id, row["call_id"], total, breakdown
@@ -71,9 +68,14 @@ async def record_call(database: Database, site: Site, call: CallEvent) -> Record
     )
 
 
-def _score(row: Any) -> tuple[int, dict[str, Any]]:
+def stored_number(written: str, region: str) -> str:
+    """A caller's number as leads have it: with its country's code where it can be told, else as it was written."""
+    target = read_target(f"tel:{written.strip()[:64]}", region)
+    return (target.number or target.value.removeprefix("tel:")) if target is not None else written[:64]
+
+
+def score_of_visit(facts: Any) -> tuple[int, dict[str, Any]]:
     """The score and its parts under the first generation's names; 0 where there is no visit to score."""
-    facts = row["facts"]
     if facts is None:
         return 0, call_breakdown(0, 0, 0)
     result = score(SessionFacts(**{name: facts[name] for name in SessionFacts.__struct_fields__}))

@@ -98,7 +98,7 @@ def session_draft(event: Event) -> SessionDraft:
             event.url,
             event.referrer,
             event.referrer_host,
-            None if anonymous else arrival.ip or None,
+            event.address,
             None if anonymous else arrival.user_agent[:400] or None,
             device.type,
             device.os,

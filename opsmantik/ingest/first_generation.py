@@ -14,6 +14,7 @@ from opsmantik.ingest.mending import (
     MAX_META_KEYS,
     MAX_URL,
     MAX_WORD,
+    TOO_MUCH,
     bounded,
     cut,
     number,
@@ -59,7 +60,7 @@ def read_first_generation(raw: bytes, arrival: Arrival, body_flags: tuple[str, .
     if len(meta) > MAX_META_KEYS:
         return Drop(Reason.MALFORMED, f"meta has more than {MAX_META_KEYS} keys")
     if not bounded(meta, flags):
-        return Drop(Reason.MALFORMED, "meta holds a number that cannot be stored, or nests too deep")
+        return Drop(Reason.MALFORMED, TOO_MUCH)
     category = text(item.ec, MAX_WORD) or "interaction"
     action = text(item.ea, MAX_WORD) or "view"
     label = text(item.el, MAX_LABEL)

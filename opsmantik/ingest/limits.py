@@ -27,6 +27,7 @@ class RateLimit:
     """`per_minute` requests in the long run, `burst` at once. In memory: a restart forgives everybody."""
 
     def __init__(self, per_minute: int, burst: int, shared: SharedLimit | None = None) -> None:
+        self.per_minute = per_minute
         self._gap = 60.0 / per_minute if per_minute else 0.0
         self._slack = self._gap * burst
         self._due: dict[Client, float] = {}
@@ -63,6 +64,30 @@ class RateLimit:
             if len(self._due) >= MOST_CLIENTS:
                 self._due.clear()
         self._due[client] = max(self._due.get(client, 0.0), now + ahead)
+
+
+class SiteLimit:
+    """What all clients of a site together may send to this process: so many events a minute, a tenth of them at once.
+
+    It protects a site's neighbours on this process, so this process counts alone. Sites are few: nothing is forgotten.
+    """
+
+    def __init__(self, per_minute: int) -> None:
+        self.per_minute = per_minute
+        self._gap = 60.0 / per_minute
+        self._slack = self._gap * (per_minute // 10)
+        self._due: dict[str, float] = {}
+
+    def wait(self, site: str, cost: int) -> float:
+        """0 when the site's events may go on, else the seconds until they may."""
+        now = time.monotonic()
+        due = self._due.get(site, 0.0)
+        if due < now:
+            due = now
+        elif due - now > self._slack:
+            return due - now - self._slack
+        self._due[site] = due + self._gap * min(cost, MAX_BATCH)
+        return 0.0
 
 
 class SharedLimit:

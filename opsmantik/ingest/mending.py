@@ -10,6 +10,15 @@ MAX_LABEL = 2048
 MAX_URL = 8192
 MAX_WORD = 64
 MAX_META_STRING = 2048
+MAX_META_KEY = 256
+MAX_META_DEPTH = 8
+# Of all levels of a caller's own data together.
+MAX_META_VALUES = 1000
+MAX_META_TEXT = 65_536
+TOO_MUCH = (
+    f"meta holds a number that cannot be stored, nests deeper than {MAX_META_DEPTH} levels, has a key of more than"
+    f" {MAX_META_KEY} characters, or holds more than {MAX_META_VALUES} values or {MAX_META_TEXT} characters"
+)
 
 
 def read_time(value: float | str) -> int | None:
@@ -59,20 +68,29 @@ def small(value: Any, most: int) -> int:
     return min(max(int(value), 0), most) if type(value) in (int, float) and abs(value) < 1e15 else 0
 
 
-def bounded(value: Any, flags: list[str], depth: int = 0) -> bool:
+def bounded(value: Any, flags: list[str]) -> bool:
     """True when a caller's own data can be stored; long strings in it are cut on the spot."""
-    if depth > 8:
-        return False
-    if type(value) is dict:
-        for key, inner in value.items():
+    return _fits(value, flags, 0, [MAX_META_VALUES, MAX_META_TEXT])
+
+
+def _fits(value: Any, flags: list[str], depth: int, room: list[int]) -> bool:
+    """The same of a part of it; ``room``: how many values and characters there may still be, in all of it together."""
+    if type(value) is dict or type(value) is list:
+        room[0] -= len(value)
+        if depth > MAX_META_DEPTH or room[0] < 0:
+            return False
+        for key, inner in list(value.items()) if type(value) is dict else enumerate(value):
+            if type(key) is str:
+                room[1] -= len(key)
+                if len(key) > MAX_META_KEY:
+                    return False
             if type(inner) is str:
                 if len(inner) > MAX_META_STRING:
-                    value[key] = cut(inner, MAX_META_STRING, flags)
-            elif type(inner) is not bool and inner is not None and not bounded(inner, flags, depth + 1):
+                    inner = value[key] = cut(inner, MAX_META_STRING, flags)
+                room[1] -= len(inner)
+            elif type(inner) is not bool and inner is not None and not _fits(inner, flags, depth + 1, room):
                 return False
-        return all(len(key) <= 256 for key in value)
-    if type(value) is list:
-        return len(value) <= 1000 and all(bounded(inner, flags, depth + 1) for inner in value)
+        return room[1] >= 0
     if type(value) is int:
         return -(2**63) <= value < 2**63
     return True

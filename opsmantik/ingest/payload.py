@@ -22,6 +22,10 @@ from opsmantik.ingest.first_generation import read_first_generation
 from opsmantik.ingest.present import read_item
 
 MAX_BATCH = 100
+# Escapes that are looked at one by one, where any of them has to be mended.
+MAX_ESCAPES = 50_000
+# A body counts as many events against its client's rate as it holds, or one for each so many bytes.
+BYTES_AN_EVENT = 16_384
 
 
 class Body(msgspec.Struct, gc=False):
@@ -50,7 +54,8 @@ _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 def clean(raw: bytes) -> tuple[bytes, tuple[str, ...]]:
     """A body that can be decoded and stored, and the flags that say what was mended.
 
-    Raises :class:`~opsmantik.errors.Malformed` for bytes that are not UTF-8.
+    Raises :class:`~opsmantik.errors.Malformed` for bytes that are not UTF-8, and for more escapes than can be mended at a
+    reasonable price.
     """
     if raw[:3] == b"\xef\xbb\xbf":
         raw = raw[3:]
@@ -61,6 +66,8 @@ def clean(raw: bytes) -> tuple[bytes, tuple[str, ...]]:
             raise Malformed(reason="it is not UTF-8") from None
     if b"\\u" not in raw or not _SUSPECT.search(raw):
         return raw, ()
+    if raw.count(b"\\") > MAX_ESCAPES:
+        raise Malformed(reason="it holds more escapes than any text needs")
     flags: list[str] = []
 
     def mend(match: re.Match[bytes]) -> bytes:
@@ -110,6 +117,8 @@ def read_events(body: Body, raw: bytes, arrival: Arrival, flags: tuple[str, ...]
             arrival.first_generation = True
             return [read_first_generation(raw, arrival, flags)]
         return [read_item(raw, arrival, flags)]
+    if not items:
+        raise Malformed(reason="its list of events is empty")
     if len(items) > MAX_BATCH:
         raise Malformed(reason=f"a batch holds at most {MAX_BATCH} events")
     result: list[Event | Drop] = []

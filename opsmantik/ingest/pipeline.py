@@ -18,7 +18,7 @@ from opsmantik.attribution.click_ids import EMPTY, Campaign, clean_click_id, rea
 from opsmantik.attribution.referrer import host_of
 from opsmantik.attribution.source import Evidence, attribute
 from opsmantik.attribution.targets import read_target, tap_channel
-from opsmantik.event import Drop, Event, Intent, Reason, order_key
+from opsmantik.event import Drop, Event, Intent, Reason, Site, order_key
 from opsmantik.ingest.bots import bot_name
 from opsmantik.sessions.device import read_user_agent
 
@@ -48,15 +48,20 @@ def drop_unknown_site(event: Event, world: World) -> Event | Drop:
 
 def drop_refused_origin(event: Event, world: World) -> Event | Drop:
     """A browser says where it posts from. Servers and proxies say nothing, and are bound by other means."""
-    arrival = event.arrival
-    if arrival.origin is None or arrival.origin in arrival.site.origins:  # type: ignore[union-attr]
+    origin = event.arrival.origin
+    if origin is None:
         return event
-    return Drop(Reason.ORIGIN_REFUSED, arrival.origin[:200])
+    site: Site = event.arrival.site  # type: ignore[assignment]
+    if origin in site.origins or site.admits(origin):
+        return event
+    return Drop(Reason.ORIGIN_REFUSED, origin[:200])
 
 
 def drop_bot(event: Event, world: World) -> Event | Drop:
     name = bot_name(event.arrival.user_agent)
-    return event if name is None else Drop(Reason.BOT, name)
+    if name is None or name in event.arrival.site.bots:  # type: ignore[union-attr]
+        return event
+    return Drop(Reason.BOT, name)
 
 
 def drop_no_consent(event: Event, world: World) -> Event | Drop:
@@ -66,11 +71,7 @@ def drop_no_consent(event: Event, world: World) -> Event | Drop:
     A tap on a call link is the one thing that a visitor asks for by themselves: without consent it is counted,
     stripped of all that could tell who they are.
     """
-    allowed = event.consent[0] if event.consent is not None else None
-    mode = event.arrival.site.consent_mode  # type: ignore[union-attr]
-    if allowed or (allowed is None and mode == "implied"):
-        return event
-    if allowed is None and mode == "legacy" and event.arrival.first_generation:
+    if has_consent(event):
         return event
     if tap_channel(event.action, event.label) is None:
         return Drop(Reason.NO_CONSENT)
@@ -82,6 +83,31 @@ def drop_no_consent(event: Event, world: World) -> Event | Drop:
     event.session_text = str(event.id)
     event.flags.append("no_consent")
     return event
+
+
+def has_consent(event: Event) -> bool:
+    """Whether the visitor's word, or the site's policy where there is none, allows to keep what the event says."""
+    allowed = event.consent[0] if event.consent is not None else None
+    if allowed is not None:
+        return allowed
+    mode = event.arrival.site.consent_mode  # type: ignore[union-attr]
+    return mode == "implied" or (mode == "legacy" and event.arrival.first_generation)
+
+
+def drop_over_quota(event: Event, world: World) -> Event | Drop:
+    """A site that has used its month's events twice over sends leads only: a tap or a form is never refused for it."""
+    if not event.arrival.site.over_quota or is_lead(event):  # type: ignore[union-attr]
+        return event
+    return Drop(Reason.OVER_QUOTA)
+
+
+def is_lead(event: Event) -> bool:
+    """Whether it may be a tap or a form, by all that trackers call them. When in doubt it is."""
+    return (
+        event.category == "conversion"
+        or event.action == "form_submit"
+        or tap_channel(event.action, event.label) is not None
+    )
 
 
 def put_time(event: Event, world: World) -> Event | Drop:
@@ -143,6 +169,32 @@ def put_place(event: Event, world: World) -> Event | Drop:
         arrival.place = world.look_up_place(arrival.ip)
     event.place = arrival.place
     return event
+
+
+def put_address(event: Event, world: World) -> Event | Drop:
+    """The network that is stored with the visit (the door has cut the rest off), unless the site keeps none. After the
+    place, which is looked up by it."""
+    arrival = event.arrival
+    if arrival.site.keep_ip and "no_consent" not in event.flags:  # type: ignore[union-attr]
+        event.address = arrival.ip or None
+    return event
+
+
+def put_consent(event: Event, world: World) -> Event | Drop:
+    """What the visitor says about consent goes with the event itself, as a flag. One that says nothing is under what its
+    visit said last before it, and where that said nothing either, under the site's policy."""
+    if event.consent is not None:
+        analytics, marketing = event.consent
+        event.flags.append(_CONSENT[bool(analytics), bool(marketing)])
+    return event
+
+
+_CONSENT = {
+    (True, True): "consent:analytics+marketing",
+    (True, False): "consent:analytics",
+    (False, True): "consent:marketing",
+    (False, False): "consent:none",
+}
 
 
 def put_campaign(event: Event, world: World) -> Event | Drop:
@@ -228,10 +280,13 @@ PIPELINE: tuple[Step, ...] = (
     drop_refused_origin,
     drop_bot,
     drop_no_consent,
+    drop_over_quota,
     put_time,
     put_session,
     put_device,
     put_place,
+    put_address,
+    put_consent,
     put_campaign,
     put_source,
     put_intent,
@@ -254,7 +309,7 @@ class Pipeline:
     """Runs the steps, counts and times them."""
 
     def __init__(self, world: World, steps: tuple[Step, ...] = PIPELINE) -> None:
-        self._world = world
+        self.world = self._world = world
         self._steps = steps
         self._turn = 0
         self._timed = 0

@@ -13,6 +13,7 @@ from opsmantik.ingest.mending import (
     MAX_META_KEYS,
     MAX_URL,
     MAX_WORD,
+    TOO_MUCH,
     bounded,
     cut,
     read_time,
@@ -96,7 +97,7 @@ def read_item(raw: bytes, arrival: Arrival, body_flags: tuple[str, ...]) -> Even
         if len(meta) > MAX_META_KEYS:
             return Drop(Reason.MALFORMED, f"meta has more than {MAX_META_KEYS} keys")
         if not bounded(meta, flags):
-            return Drop(Reason.MALFORMED, "meta holds a number that cannot be stored, or nests too deep")
+            return Drop(Reason.MALFORMED, TOO_MUCH)
     if item.title:
         meta = {**(meta or {}), "title": cut(item.title, MAX_LABEL, flags)}
     event = Event(

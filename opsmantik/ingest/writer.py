@@ -1,17 +1,20 @@
 """Writes events: those of a few milliseconds, across requests, in one transaction. Commit, then answer.
 
 Enters: items (an event, a count, or a refused payload), a request's worth at a time. Leaves: one outcome an item,
-after the commit. A batch that the database refuses is halved until the one event that it cannot hold stands alone;
-that one is kept among the rejected events and its neighbours are stored. A database that cannot be reached means
-:class:`~opsmantik.errors.Unavailable` for everybody who waits, and nothing stored that was answered.
+after the commit. Sites take turns: whoever floods waits behind himself. A batch that the database refuses is halved
+until the one event that it cannot hold stands alone; that one is kept among the rejected events and its neighbours are
+stored. A database that cannot be reached means :class:`~opsmantik.errors.Unavailable` for everybody who waits, and
+nothing stored that was answered.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -21,15 +24,18 @@ import structlog
 
 from opsmantik.db.connect import Database
 from opsmantik.errors import DatabaseUnavailable, Unavailable
-from opsmantik.event import Drop, Event, Reason, new_id
+from opsmantik.event import Arrival, Drop, Event, Reason, new_id
 from opsmantik.ingest.drafts import event_row, intent_row, session_draft
-from opsmantik.ingest.drops import KEPT
+from opsmantik.ingest.drops import KEPT, KEPT_BYTES
 from opsmantik.ingest.review import Review, write_scores
 from opsmantik.sessions.draft import SessionDraft, merge
 
 log = structlog.get_logger()
 
-INGEST = "SELECT duplicates, leads, called FROM ingest_batch_v2($1, $2, $3, $4, $5)"
+INGEST = "SELECT duplicates, leads, called FROM ingest_batch_v2($1, $2, $3, $4, '{}')"
+KEEP = "SELECT keep_rejected($1)"
+# Of two batches in one transaction the first has had this checked at once, and the setting stays.
+DEFER = "SET CONSTRAINTS session_keys_session_fkey DEFERRED"
 BUSY = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
@@ -37,8 +43,11 @@ BUSY = (
     asyncpg.QueryCanceledError,
 )
 TRIES = 3
-# More waiting than this and the newcomer is told to come back: memory stays bounded, and so does the wait.
+# More waiting than this and the newcomer is told to come back: memory stays bounded, and so does the wait. One site may
+# hold as many as there are places free: a flood fills half of them, and there is always room for the next site.
 MOST_WAITING = 20_000
+# What is only counted goes with the next batch; where there is none, nobody waits for it to be written at once.
+NOTE_SECONDS = 0.05
 # With more than one transaction under way a slow commit holds up nobody, and reading goes on beside writing.
 CONNECTIONS = 3
 LEAST_SHARE = 16
@@ -61,9 +70,34 @@ class Refusal(msgspec.Struct, gc=False):
     payload: bytes
     received_at: Any = None
     events: int = 1  # how many it stands for
+    arrival: Arrival | None = None  # how it came, as far as that may be kept with it
+    keep: bool = True
+
+
+class _Queue:
+    """The requests of one site that wait, the oldest first."""
+
+    __slots__ = ("items", "requests")
+
+    def __init__(self) -> None:
+        self.items = 0
+        self.requests: deque[Waiting] = deque()
+
+    def take(self, most: int, into: list[Waiting]) -> int:
+        """Move requests of at most so many items, or one that is larger; how many items that were."""
+        requests = self.requests
+        size = 0
+        while requests and (not size or size + len(requests[0][0]) <= most):
+            taken = requests.popleft()
+            size += len(taken[0])
+            into.append(taken)
+        self.items -= size
+        return size
 
 
 Item = Event | Refusal
+# A request's items, and who waits for their outcomes.
+Waiting = tuple[Sequence[Item], "asyncio.Future[list[str]] | None"]
 Notice = Callable[[UUID, bool], None]
 
 
@@ -78,8 +112,11 @@ class Writer:
         self.review = Review(database, on_commit)
         self._window = window_ms / 1000
         self._batch_max = batch_max
-        self._waiting: list[tuple[Sequence[Item], asyncio.Future[list[str]]]] = []
+        self._queues: dict[int | None, _Queue] = {}  # by the site's id, as a number: it is hashed faster
         self._waiting_items = 0
+        self._noted: dict[tuple[UUID | None, str, Reason], int] = {}
+        self._notes_due = False
+        self._note_timer: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
@@ -100,38 +137,51 @@ class Writer:
 
         Raises :class:`~opsmantik.errors.Unavailable` when nothing could be stored and a retry is welcome.
         """
-        if self._closing or self._waiting_items > MOST_WAITING:
+        first = items[0]
+        if type(first) is Refusal:
+            name = first.site_id.int if first.site_id is not None else None
+        else:
+            name = first.arrival.site.id.int  # type: ignore[union-attr]
+        queue = self._queues.get(name)
+        free = MOST_WAITING - self._waiting_items
+        if self._closing or free <= 0 or (queue is not None and queue.items > free):
             raise Unavailable
+        if queue is None:
+            queue = self._queues[name] = _Queue()
         future: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((items, future))
+        queue.requests.append((items, future))
+        queue.items += len(items)
         self._waiting_items += len(items)
         self._wake.set()
         return await future
 
-    async def write_alone(self, event: Event) -> str:
-        """Store one event in a transaction of its own; returns its outcome.
+    async def write_within(
+        self, connection: Any, events: Sequence[Event]
+    ) -> tuple[list[str], Callable[[], None]]:
+        """Store events in the caller's own transaction: their outcomes, and what to call once it is committed.
 
         What the database cannot hold raises the database's own error, and is not kept among the rejected again.
         """
-        for attempt in range(1, TRIES + 1):
-            try:
-                return (await self._commit([event]))[0]
-            except BUSY:
-                await asyncio.sleep(0.01 * attempt)
-        raise Unavailable
+        batch = Batch(list(events))
+        await connection.execute(DEFER)
+        leads = await batch.write(connection)
+        return batch.outcomes, partial(self._committed, batch, leads)
 
     def note(self, refusal: Refusal) -> None:
-        """Count a refusal with the next transaction; nobody waits for it."""
-        if not self._closing and self._waiting_items < MOST_WAITING:
-            future: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
-            future.add_done_callback(lambda done: done.cancelled() or done.exception())
-            self._waiting.append(([refusal], future))
-            self._waiting_items += 1
-            self._wake.set()
+        """Count a refusal with the next transaction; nobody waits for it, and nothing of it is kept."""
+        name = (refusal.site_id, refusal.door, refusal.drop.reason)
+        self._noted[name] = self._noted.get(name, 0) + refusal.events
+        if self._note_timer is None:
+            self._note_timer = asyncio.get_running_loop().call_later(NOTE_SECONDS, self._call_notes)
+
+    def _call_notes(self) -> None:
+        self._note_timer = None
+        self._notes_due = True
+        self._wake.set()
 
     async def _work(self) -> None:
         while True:
-            if not self._waiting:
+            if not self._queues and not (self._noted and (self._notes_due or self._closing)):
                 if self._closing:
                     return
                 self._wake.clear()
@@ -146,37 +196,60 @@ class Writer:
             try:
                 outcomes = await self._store([item for items, _ in taken for item in items])
             except Unavailable as lost:
-                for _, future in taken:
-                    if not future.done():
-                        future.set_exception(Unavailable(retry_after=lost.retry_after))
+                self._fail(taken, lost.retry_after)
                 continue
             except Exception:
                 log.exception("ingest.write_failed", items=sum(len(items) for items, _ in taken))
-                for _, future in taken:
-                    if not future.done():
-                        future.set_exception(Unavailable())
+                self._fail(taken, None)
                 continue
             start = 0
             for items, future in taken:
-                if not future.done():
+                if future is not None and not future.done():
                     future.set_result(outcomes[start : start + len(items)])
                 start += len(items)
 
-    def _take(self) -> list[tuple[Sequence[Item], asyncio.Future[list[str]]]]:
-        """The oldest requests: this connection's share of those that wait. A request is never torn apart.
+    def _fail(self, taken: list[Waiting], retry_after: int | None) -> None:
+        """Nothing of it is stored. Who waits is told so; what was only to be counted is tried again."""
+        for items, future in taken:
+            if future is None:
+                for item in items:
+                    if type(item) is Refusal and not self._closing:
+                        self.note(item)
+            elif not future.done():
+                future.set_exception(Unavailable(retry_after=retry_after))
+
+    def _take(self) -> list[Waiting]:
+        """This connection's share of the requests that wait. A request is never torn apart.
 
         Taking all would set the pace for everybody: every client waits for one transaction, then all send at once
         and the database waits for them. With shares, one half is written while the other half is read.
+
+        Where several sites wait each gets as many places as the others, the one that was served longest ago first;
+        what they leave is for whoever has more. So a site that floods makes nobody wait but itself.
         """
         most = min(self._batch_max, max(LEAST_SHARE, -(-self._waiting_items // CONNECTIONS)))
-        size = count = 0
-        for items, _ in self._waiting:
-            if count and size + len(items) > most:
-                break
-            size += len(items)
-            count += 1
-        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        taken: list[Waiting] = []
+        size = 0
+        queues = self._queues
+        share = most if len(queues) < 2 else max(1, most // len(queues))
+        while queues and size < most:
+            for name in list(queues):
+                queue = queues[name]
+                size += queue.take(min(share, most - size), taken)
+                del queues[name]
+                if queue.requests:
+                    queues[name] = queue  # behind the others
+                if size >= most:
+                    break
+            share = most
         self._waiting_items -= size
+        if self._noted:
+            taken += [
+                ((Refusal(site_id, door, Drop(reason), b"", events=n, keep=False),), None)
+                for (site_id, door, reason), n in self._noted.items()
+            ]
+            self._noted.clear()
+            self._notes_due = False
         return taken
 
     async def _store(self, items: list[Item]) -> list[str]:
@@ -194,6 +267,9 @@ class Writer:
                     raise
                 await asyncio.sleep(0.05 * attempt)
             except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, OverflowError) as refused:
+                # A visit that was erased between our look at it and our writing: next time it is seen to be new.
+                if isinstance(refused, asyncpg.ForeignKeyViolationError) and attempt < TRIES:
+                    continue
                 return await self._halve(items, refused)
         raise Unavailable
 
@@ -203,41 +279,33 @@ class Writer:
             return await self._store(items[:middle]) + await self._store(items[middle:])
         item = items[0]
         detail = f"{getattr(refused, 'sqlstate', None) or type(refused).__name__}: {refused}"[:500]
-        log.error("ingest.unstorable", detail=detail)
+        # Not the error's own words: they quote the row, which is a visitor's data. It is kept with the refused event.
+        log.error("ingest.unstorable", error=detail.partition(":")[0])
         if isinstance(item, Refusal):
             return [item.drop.reason.value]
         site = item.arrival.site
         drop = Drop(Reason.UNSTORABLE, detail)
         refusal = Refusal(
-            site.id if site is not None else None, item.arrival.door, drop, item.raw, item.arrival.received_at
-        )
+            site.id if site is not None else None, item.arrival.door, drop, item.raw, item.arrival.received_at,
+            arrival=item.arrival,
+        )  # fmt: skip
         await self._commit([refusal])
         return [Reason.UNSTORABLE.value]
 
     async def _commit(self, items: list[Item]) -> list[str]:
         batch = Batch(items)
         async with self._database.connection() as connection, connection.transaction():
-            row = await connection.fetchrow(
-                INGEST,
-                batch.sessions,
-                batch.events,
-                batch.intents,
-                batch.tallies,
-                batch.rejected,
-            )
-            leads = row["leads"] or ()
-            if called := batch.called:
-                # Whoever looks at a new lead sees its score; those that are there already can wait a second.
-                await write_scores(connection, [lead for lead in leads if _visit(lead) in called])
-        for place in row["duplicates"] or ():
-            batch.outcomes[batch.event_places[place - 1]] = DUPLICATE
+            leads = await batch.write(connection)
+        self._committed(batch, leads)
+        return batch.outcomes
+
+    def _committed(self, batch: Batch, leads: Sequence[Any]) -> None:
+        """Tell of it whoever wants to know."""
         self.review.visits(name for lead in leads if (name := _visit(lead)) not in batch.called)
         for event in batch.taps:
             self.review.lead(*event)
-        sites_called = row["called"] or ()
         for site_id in batch.sites:
-            self._on_commit(site_id, site_id in sites_called)
-        return batch.outcomes
+            self._on_commit(site_id, site_id in batch.sites_called)
 
 
 class Batch:
@@ -276,6 +344,21 @@ class Batch:
                 self.taps.append(((visit[0], identity), _clock_shift(event)))
                 self.called.add(visit)  # type: ignore[arg-type]
         self.tallies = [(site, outcome, n, at) for (site, outcome, at), n in self._tally.items()]
+        self.sites_called: Sequence[UUID] = ()
+
+    async def write(self, connection: Any) -> Sequence[Any]:
+        """Write it in the connection's transaction; the facts of the visits whose leads are to be looked at again."""
+        row = await connection.fetchrow(INGEST, self.sessions, self.events, self.intents, self.tallies)
+        leads: Sequence[Any] = row["leads"] or ()
+        if self.called:
+            # Whoever looks at a new lead sees its score; those that are there already can wait a second.
+            await write_scores(connection, [lead for lead in leads if _visit(lead) in self.called])
+        if self.rejected:
+            await connection.execute(KEEP, self.rejected)
+        for place in row["duplicates"] or ():
+            self.outcomes[self.event_places[place - 1]] = DUPLICATE
+        self.sites_called = row["called"] or ()
+        return leads
 
     def _add(self, place: int, event: Event) -> None:
         site = event.arrival.site
@@ -306,11 +389,8 @@ class Batch:
         reason = item.drop.reason
         self.outcomes[place] = reason.value
         self._count(item.site_id, reason.value, item.received_at, item.events)
-        if item.site_id is not None and reason in KEPT:
-            payload = item.payload[:262_144]
-            self.rejected.append(
-                (item.site_id, new_id(), item.door, reason.value, item.drop.detail, payload, item.received_at)
-            )
+        if item.site_id is not None and item.keep and reason in KEPT:
+            self.rejected.append(_kept_row(item.site_id, item))
 
     def _count(self, site_id: UUID | None, outcome: str, received_at: Any, events: int = 1) -> None:
         name = (
@@ -319,6 +399,19 @@ class Batch:
             received_at.replace(minute=0, second=0, microsecond=0) if received_at else None,
         )
         self._tally[name] = self._tally.get(name, 0) + events
+
+
+def _kept_row(site_id: UUID, item: Refusal) -> tuple[Any, ...]:
+    """A value of the database type ``rejected_row_v2``."""
+    drop, arrival = item.drop, item.arrival
+    known: tuple[Any, ...] = (None,) * 5
+    if arrival is not None:
+        origin = arrival.origin[:300].replace("\x00", "") if arrival.origin is not None else None
+        agent = arrival.user_agent[:400].replace("\x00", "")
+        known = (origin, agent, arrival.ip or None, arrival.sent_ms, arrival.tracker)
+    return (
+        site_id, new_id(), item.received_at, item.door, drop.reason.value, drop.detail, item.payload[:KEPT_BYTES], *known,
+    )  # fmt: skip
 
 
 def _repeats(taps: list[Event]) -> dict[int, tuple[UUID, UUID | None]]:

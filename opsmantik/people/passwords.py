@@ -7,6 +7,7 @@ time (nobody can fill the machine with sign-ins), and for unknown accounts too (
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import Callable
 from typing import TypeVar
@@ -28,17 +29,31 @@ T = TypeVar("T")
 
 SHORTEST = 12
 LONGEST = 200
+# What zxcvbn calls "safely unguessable": some hundred million guesses and more. Its lists hold the commonest of the
+# passwords that have leaked, names, words and keyboard walks.
+STRENGTH = 3
+# The rest of a long one only makes it stronger, and reading it would take seconds.
+READ_OF_IT = 72
+OUR_WORDS = ("opsmantik", "mantik")
 
 
 def check_new_password(password: str, *, email: str = "") -> None:
-    """Length is what counts; rules about digits and capitals only make passwords worse.
+    """How hard it is to guess is what counts; rules about digits and capitals only make passwords worse.
 
     Raises :class:`~opsmantik.errors.Unprocessable`.
     """
     if not SHORTEST <= len(password) <= LONGEST:
         raise Unprocessable(reason=f"a password has {SHORTEST} to {LONGEST} characters")
-    if len(set(password)) < 5 or (email and password.strip().lower() == email.strip().lower()):
+    about = [part for part in re.split(r"[^a-z0-9]+", email.lower()) if part]
+    if (email and password.strip().lower() == email.strip().lower()) or not _is_strong(password, about):
         raise Unprocessable(reason="that password is too easy to guess")
+
+
+def _is_strong(password: str, about: list[str]) -> bool:
+    from zxcvbn import zxcvbn  # its lists take 20 MB, and passwords are rarely chosen
+
+    score: int = zxcvbn(password[:READ_OF_IT], user_inputs=[*OUR_WORDS, *about])["score"]
+    return score >= STRENGTH
 
 
 class Passwords:
@@ -59,6 +74,10 @@ class Passwords:
         """Whether it is the password of this hash. ``None`` (no account): never, after the same work."""
         right = await self._in_thread(self._check, kept or self._nobody, password[: LONGEST + 1])
         return right and kept is not None
+
+    def is_outdated(self, kept: str) -> bool:
+        """Whether this hash was made with other parameters than today's."""
+        return self._hasher.check_needs_rehash(kept)
 
     def _check(self, kept: str, password: str) -> bool:
         try:

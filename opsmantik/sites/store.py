@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from opsmantik import clock
-from opsmantik.db.connect import Database, Person
+from opsmantik.db.connect import Asker, Database, Person
 from opsmantik.db.sql import queries
 from opsmantik.errors import Unprocessable
 from opsmantik.event import new_id
@@ -80,10 +80,10 @@ def new_site(
     )  # fmt: skip
 
 
-async def create_site(database: Database, user_id: UUID, site: NewSite) -> UUID:
+async def create_site(database: Database, who: Asker | UUID, site: NewSite) -> UUID:
     """Store the site with this person as its owner; the ingest doors know it from the commit on."""
     site_id, public_id = new_id(), secrets.token_hex(16)
-    async with database.as_person(user_id, write=True) as (connection, _):
+    async with database.as_person(who, write=True) as (connection, _):
         await connection.execute(
             SQL.create_site, site_id, public_id, site.name, site.domain, site.time_zone, site.region,
             site.currency, site.consent_mode, list(site.origins),

@@ -9,31 +9,84 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from opsmantik.people.attempts import FORGET
+
 BATCH = 1000
-# Rejected events hold what a visitor's browser sent, so they are not kept for good: long enough to notice a
-# mistake on a client's site, and to let its events in again.
-KEPT_REJECTED = timedelta(days=90)
+# Of each reason a site keeps its newest refused events, however long its quarantine is: strangers can provoke them, and
+# must not be able to fill the disk.
+MOST_REJECTED = 5000
 KEPT_RUNS = timedelta(days=90)
+# A signature can be sent again for ten minutes: five before the time that it names, and five after it.
+KEPT_SIGNATURES = timedelta(minutes=15)
+# Messages to webhooks carry what is known of a lead, some of them its number.
+KEPT_DELIVERIES = timedelta(days=30)
+KEPT_NOTICES = timedelta(days=2)
+# A signature can be sent again for ten minutes: five before the time that it names, and five after it.
+KEPT_SIGNATURES = timedelta(minutes=15)
 
 # Each statement deletes at most $1 rows that ended before now() - $2.
 STATEMENTS = {
     "sign_ins": (
         "DELETE FROM sign_ins WHERE token_hash IN"
-        " (SELECT token_hash FROM sign_ins WHERE expires_at < now() - $2::interval LIMIT $1)",
+        " (SELECT token_hash FROM sign_ins WHERE least(expires_at, last_seen_at + interval '7 days')"
+        "  < now() - $2::interval LIMIT $1)",
         timedelta(),
+    ),
+    "half_sign_ins": (
+        "DELETE FROM half_sign_ins WHERE token_hash IN"
+        " (SELECT token_hash FROM half_sign_ins WHERE expires_at < now() - $2::interval LIMIT $1)",
+        timedelta(),
+    ),
+    # An hour of quiet forgives; a row that is forgiven and one that is gone are the same.
+    "sign_in_attempts": (
+        "DELETE FROM sign_in_attempts WHERE key IN"
+        " (SELECT key FROM sign_in_attempts WHERE allowed_at < now() - $2::interval LIMIT $1)",
+        FORGET,
     ),
     "one_time_links": (
         "DELETE FROM one_time_links WHERE token_hash IN"
         " (SELECT token_hash FROM one_time_links WHERE expires_at < now() - $2::interval LIMIT $1)",
         timedelta(),
     ),
-    # Site by site, because the index on the time of receipt begins with the site.
+    # Site by site, because the index on the time of receipt begins with the site. They hold what a visitor's browser sent:
+    # so long as the site wants it, at most 90 days.
     "rejected_events": (
         "DELETE FROM rejected_events r USING (SELECT old.site_id, old.id FROM sites s CROSS JOIN LATERAL"
-        " (SELECT e.site_id, e.id FROM rejected_events e"
-        "  WHERE e.site_id = s.id AND e.received_at < now() - $2::interval LIMIT $1) old LIMIT $1) old"
+        " (SELECT e.site_id, e.id FROM rejected_events e WHERE e.site_id = s.id"
+        "  AND e.received_at < now() - make_interval(days => s.quarantine_days) - $2::interval LIMIT $1) old LIMIT $1) old"
         " WHERE r.site_id = old.site_id AND r.id = old.id",
-        KEPT_REJECTED,
+        timedelta(),
+    ),
+    "rejected_events, too many": (
+        "DELETE FROM rejected_events r USING (SELECT old.site_id, old.id FROM sites s"
+        " CROSS JOIN unnest(ARRAY['malformed', 'bot', 'origin_refused', 'over_quota', 'unstorable']) AS n (reason)"
+        " CROSS JOIN LATERAL (SELECT e.site_id, e.id FROM rejected_events e"
+        "  WHERE e.site_id = s.id AND e.reason = n.reason AND e.received_at < now() - $2::interval"
+        "  ORDER BY e.received_at DESC, e.id DESC OFFSET 5000 LIMIT $1) old LIMIT $1) old"
+        " WHERE r.site_id = old.site_id AND r.id = old.id",
+        timedelta(),
+    ),
+    # What waits still is given up long before, unless its webhook is off.
+    "webhook_deliveries": (
+        "DELETE FROM webhook_deliveries d USING (SELECT old.site_id, old.id FROM webhooks w CROSS JOIN LATERAL"
+        " (SELECT e.site_id, e.id FROM webhook_deliveries e WHERE e.site_id = w.site_id AND e.webhook_id = w.id"
+        "  AND e.created_at < now() - $2::interval LIMIT $1) old LIMIT $1) old"
+        " WHERE d.site_id = old.site_id AND d.id = old.id",
+        KEPT_DELIVERIES,
+    ),
+    "lead_notices": (
+        "DELETE FROM lead_notices n USING (SELECT old.site_id, old.user_id, old.call_id FROM notice_wishes w"
+        " CROSS JOIN LATERAL (SELECT e.site_id, e.user_id, e.call_id FROM lead_notices e WHERE e.site_id = w.site_id"
+        "  AND e.user_id = w.user_id AND e.created_at < now() - $2::interval LIMIT $1) old LIMIT $1) old"
+        " WHERE n.site_id = old.site_id AND n.user_id = old.user_id AND n.call_id = old.call_id",
+        KEPT_NOTICES,
+    ),
+    "call_signatures": (
+        "DELETE FROM call_signatures r USING (SELECT old.site_id, old.signature FROM sites s CROSS JOIN LATERAL"
+        " (SELECT c.site_id, c.signature FROM call_signatures c"
+        "  WHERE c.site_id = s.id AND c.received_at < now() - $2::interval LIMIT $1) old LIMIT $1) old"
+        " WHERE r.site_id = old.site_id AND r.signature = old.signature",
+        KEPT_SIGNATURES,
     ),
     "upkeep_runs": (
         "DELETE FROM upkeep_runs WHERE id IN"

@@ -9,6 +9,7 @@ by the next one and marked as lost.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -97,6 +98,11 @@ async def _purge(connection: Any) -> Detail:
     return dict(await purge(connection))
 
 
+async def _note_quotas(connection: Any) -> Detail:
+    noted: int = await connection.fetchval("SELECT note_quotas()")
+    return {"noted": noted} if noted else {}
+
+
 async def _verify_counters(connection: Any) -> Detail:
     """Compare every figure of every site with its rows. A difference is a fault of ours: it is said loudly, and kept."""
     await connection.execute("SET app.maintenance = 'on'")
@@ -105,7 +111,9 @@ async def _verify_counters(connection: Any) -> Detail:
         found = await counters.differences(connection, site_id)
         if found:
             wrong[str(site_id)] = len(found)
-            log.error("counters.differ", site=str(site_id), figures=len(found), first=str(found[0]))
+            # Not the key: a page or a campaign may be one person's own.
+            first = f"{found[0].day} {found[0].dimension} {found[0].measure}"
+            log.error("counters.differ", site=str(site_id), figures=len(found), first=first)
     return wrong
 
 
@@ -113,6 +121,7 @@ JOBS = (
     Job("partitions_ahead", HOUR, _partitions_ahead),
     Job("drain_default", HOUR, _drain_default),
     Job("purge", HOUR, _purge),
+    Job("note_quotas", HOUR / 6, _note_quotas),
     Job("verify_counters", 24 * HOUR, _verify_counters, at_start=False),
 )
 
@@ -211,7 +220,11 @@ async def _recorded_run(connection: Any, job: Job) -> Run:
             run = Run(job.name, "ok", await job.run(connection))
     except Exception as error:
         log.exception("upkeep.failed", job=job.name)
-        run = Run(job.name, "failed", {"error": f"{type(error).__name__}: {error}"[:500]})
+        # The database's own words may quote a visitor's row.
+        words = str(error)
+        if isinstance(error, asyncpg.PostgresError):
+            words = re.sub(r'"[^"]*"?', '"..."', str(error.args[0]) if error.args else "")
+        run = Run(job.name, "failed", {"error": f"{type(error).__name__}: {words}"[:500]})
     else:
         if run.detail:
             log.info(

@@ -39,7 +39,10 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 # Another version may answer the same question otherwise.
 _VERSION = metadata.version("opsmantik")
 # The browser may keep an answer, and must ask whether it is still true.
-_KEEP: Final = {"cache-control": "private, no-cache", "vary": "Accept-Encoding, Cookie"}
+_KEEP: Final = {
+    "cache-control": "private, no-cache",
+    "vary": "Accept-Encoding, Authorization, Cookie, X-Api-Key",
+}
 
 
 T = TypeVar("T")

@@ -19,19 +19,28 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
+from litestar.routes import BaseRoute
 
 from opsmantik.db import embedded
 from opsmantik.db.connect import Database
 from opsmantik.errors import OpsMantikError
 from opsmantik.keyring import keyring
 from opsmantik.mail import Mailer
+from opsmantik.outbound import Outbound
 from opsmantik.people.attempts import Attempts
+from opsmantik.people.invites import InviteLinks
+from opsmantik.people.key_tries import KeyTries
+from opsmantik.people.oidc import Providers, configured
 from opsmantik.people.passwords import Passwords
-from opsmantik.settings import Settings
+from opsmantik.settings import Settings, secret
 from opsmantik.sites import store as site_store
+from opsmantik.upkeep.delivering import Delivering
 from opsmantik.upkeep.folding import Folding
+from opsmantik.upkeep.notifying import Notifying
 from opsmantik.web import (
+    acts,
     api,
+    customers,
     dead_letters,
     decisions,
     failures,
@@ -39,14 +48,40 @@ from opsmantik.web import (
     health,
     legacy,
     login,
+    oidc,
     reference,
     rpc,
     stats,
     stream,
+    webhooks_api,
 )
+from opsmantik.web import privacy as privacy_api
+from opsmantik.web import refused as refused_api
 from opsmantik.web.collect import Collect
+from opsmantik.web.lead_mail import LeadMail, Signer
 from opsmantik.web.live import Live
-from opsmantik.web.pages import account, demo, site, sites
+from opsmantik.web.pages import (
+    account,
+    confirm,
+    demo,
+    invite,
+    keys,
+    limits,
+    log,
+    members,
+    membership,
+    notifications,
+    origins,
+    ownership,
+    passwords,
+    platform,
+    privacy,
+    refused,
+    second_factor,
+    site,
+    sites,
+    webhooks,
+)
 from opsmantik.web.rendering import environment
 from opsmantik.web.static_files import StaticFiles
 
@@ -62,7 +97,7 @@ LARGEST_FORM = 64 * 1024
 HEADERS = [
     (
         b"content-security-policy",
-        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+        b"default-src 'none'; object-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
         b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     ),
     (b"x-content-type-options", b"nosniff"),
@@ -73,7 +108,7 @@ HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 ]
-STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
+STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
 class Application:
@@ -84,8 +119,16 @@ class Application:
         self._headers = HEADERS + ([STRICT_TRANSPORT] if settings.base_url.startswith("https:") else [])
         self._page_database = Database(app_dsn, max_size=PAGE_CONNECTIONS)
         self._event_database = Database(app_dsn)
-        self.collect = Collect(self._event_database, settings)
+        self._keyring = keyring(settings)
+        self.collect = Collect(self._event_database, settings, self._keyring)
         self._folding = Folding(self._event_database)
+        self._mailer = Mailer(settings)
+        self._outbound = Outbound(settings.webhook_networks)
+        self._stop_links = Signer(settings)
+        self._notifying = Notifying(self._page_database, self._mailer, LeadMail(settings, self._stop_links))
+        self._delivering = Delivering(
+            self._page_database, self._keyring, self._outbound, settings.base_url, self._notifying.tell
+        )
         self.live = Live(app_dsn, settings.valkey_url, self._sequences)
         self.readiness = health.Readiness(self._page_database, self.collect.healthy)
         self._hot = self.collect.paths
@@ -100,16 +143,27 @@ class Application:
             "readiness": self.readiness,
             "form_keys": guard.FormKeys(settings),
             "passwords": Passwords(),
-            "keyring": keyring(settings),
-            "mailer": Mailer(settings),
-            "attempts": Attempts(),
+            "keyring": self._keyring,
+            "oidc": Providers(configured(settings)),
+            "mailer": self._mailer,
+            "outbound": self._outbound,
+            "stop_links": self._stop_links,
+            "attempts": Attempts(self._page_database, secret(settings)),
+            "key_tries": KeyTries(),
+            "invite_links": InviteLinks(settings),
             "templates": environment(self._static),
         }
         handlers: list[BaseRouteHandler] = [
             health.healthz, health.readyz,
-            *login.HANDLERS, *sites.HANDLERS, *site.HANDLERS, *account.HANDLERS, *demo.HANDLERS,
+            *login.HANDLERS, *oidc.HANDLERS, *sites.HANDLERS, *site.HANDLERS, *account.HANDLERS,
+            *second_factor.HANDLERS, *confirm.HANDLERS, *passwords.HANDLERS, *demo.HANDLERS,
             *stream.HANDLERS, *stats.HANDLERS, *api.HANDLERS, *decisions.HANDLERS,
-            *rpc.HANDLERS, *legacy.HANDLERS, *dead_letters.HANDLERS,
+            *rpc.HANDLERS, *legacy.HANDLERS, *dead_letters.HANDLERS, *refused_api.HANDLERS,
+            *origins.HANDLERS, *limits.HANDLERS, *refused.HANDLERS,
+            *members.HANDLERS, *membership.HANDLERS, *ownership.HANDLERS, *invite.HANDLERS, *log.HANDLERS,
+            *keys.HANDLERS, *platform.HANDLERS, *acts.HANDLERS, *customers.HANDLERS,
+            *privacy.HANDLERS, *privacy_api.HANDLERS,
+            *webhooks.HANDLERS, *webhooks_api.HANDLERS, *notifications.HANDLERS,
             *reference.HANDLERS,
             failures.nowhere,
         ]  # fmt: skip
@@ -128,6 +182,11 @@ class Application:
             request_max_body_size=LARGEST_FORM,
         )  # fmt: skip
 
+    @property
+    def routes(self) -> Sequence[BaseRoute]:
+        """The framework's routes, each with its handlers: for documents and for tests that walk them all."""
+        return self._framework.routes
+
     @asynccontextmanager
     async def _lifespan(self, _: Litestar) -> AsyncIterator[None]:
         await self._page_database.open()
@@ -135,6 +194,8 @@ class Application:
         await self.collect.start()
         await self.live.start()
         await self._folding.start()
+        await self._delivering.start()
+        await self._notifying.start()
         try:
             with self._told_to_stop():
                 yield
@@ -142,6 +203,8 @@ class Application:
             self.begin_shutdown()
             await self.live.stop()
             await self.collect.stop()
+            await self._delivering.stop()
+            await self._notifying.stop()
             await self._folding.stop()
             await self._event_database.close()
             await self._page_database.close()

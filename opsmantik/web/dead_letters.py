@@ -6,15 +6,13 @@ For those who run a site: what was refused is what a visitor's browser sent.
 from __future__ import annotations
 
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post
 
 from opsmantik.dashboard.asked import asked_site
 from opsmantik.errors import Malformed, NotFound, Unprocessable
-from opsmantik.event import Site
-from opsmantik.ingest import dead_letters
+from opsmantik.ingest import dead_letters, readmission
 from opsmantik.people.capabilities import Capability
 from opsmantik.web.api import NOW, reply, uuid_of
 from opsmantik.web.guard import asker, needs
@@ -44,10 +42,7 @@ async def replay_dead_letter(request: PageRequest) -> Response[Any]:
     """Let a refused event in. 409 where it is in already, 422 where it is refused again; both are remembered."""
     state = request.app.state
     rejected_id = uuid_of(request.query_params.get("id", ""), "refused event")
-    known: dict[UUID, Site] = {site.id: site for site in state.collect.registry.sites()}
-    tried = await dead_letters.replay(
-        state.database, asker(request), rejected_id, known.get, state.collect.writer
-    )
+    tried = await readmission.replay(state.database, asker(request), rejected_id, state.collect.doors())
     if tried.error is not None:
         raise Unprocessable(reason=f"it is refused again ({tried.outcome}): {tried.error}")
     told = {
@@ -96,7 +91,7 @@ def _letter(letter: dead_letters.DeadLetter) -> dict[str, Any]:
         "dedup_event_id": None, "stage": letter.door, "error": letter.detail or letter.reason,
         "reason": letter.reason, "payload": payload, "replay_count": letter.replay_count,
         "last_replay_at": letter.last_replay_at, "last_replay_error": letter.last_replay_error,
-        "replayed_at": letter.replayed_at,
+        "replayed_at": letter.replayed_at, "origin": letter.origin, "user_agent": letter.user_agent,
     }  # fmt: skip
 
 

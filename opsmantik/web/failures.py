@@ -16,8 +16,18 @@ from litestar import MediaType, Response, get
 from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 
-from opsmantik.errors import BadRange, Conflict, NotFound, NotSignedIn, OpsMantikError
-from opsmantik.web.login import sign_in_address
+from opsmantik.errors import (
+    BadRange,
+    ConfirmFirst,
+    Conflict,
+    KeyRefused,
+    NotFound,
+    NotSignedIn,
+    OpsMantikError,
+    OutOfScope,
+)
+from opsmantik.web import watch
+from opsmantik.web.login import confirm_address, sign_in_address
 from opsmantik.web.rendering import PageRequest, page
 
 log = structlog.get_logger()
@@ -38,9 +48,13 @@ def refused(request: PageRequest, error: OpsMantikError) -> Response[Any]:
     """One of our own errors."""
     if error.status >= 500 and error.retry_after is None:
         log.error("web.failed", code=error.code, error=str(error), path=request.url.path)
+    watch.refused(request, error)
     if isinstance(error, NotSignedIn) and not _is_program(request):
         return _to_sign_in(request)
+    if isinstance(error, ConfirmFirst) and not _is_program(request):
+        return Redirect(confirm_address(str(error.details["back"])), status_code=303)
     headers = {"retry-after": str(error.retry_after)} if error.retry_after else {}
+    headers |= _challenge(error)
     if request.url.path.startswith(CALLS):
         return call_refused(error.status, *first_generation(error), headers)
     lost = {name: value for name, value in error.details.items() if name != "reason"}
@@ -78,8 +92,21 @@ def _to_sign_in(request: PageRequest) -> Response[Any]:
     return Redirect(sign_in_address(path), status_code=303)
 
 
+def _challenge(error: OpsMantikError) -> dict[str, str]:
+    """What a program is told about the key that it should have come with (RFC 6750)."""
+    match error:
+        case NotSignedIn():
+            return {"www-authenticate": "Bearer"}
+        case KeyRefused():
+            return {"www-authenticate": 'Bearer error="invalid_token"'}
+        case OutOfScope():
+            scope = error.details["scope"]
+            return {"www-authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'}
+    return {}
+
+
 def _is_program(request: PageRequest) -> bool:
-    return request.url.path.startswith(PROGRAMS)
+    return bool(request.url.path.startswith(PROGRAMS) or request.state.get("by_key"))
 
 
 def _answer(

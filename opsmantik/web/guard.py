@@ -5,14 +5,20 @@ server that has one which says neither. What is needed on a site is asked there:
 opens sees only the sites on which the asker may do it. Every request that changes something must carry a token that
 only a page of ours could have written, and must not come from elsewhere. A handler that says ``program=True`` takes
 JSON instead of forms: no form can send that, and no script of another site may.
+
+A program asks with a key instead (``Authorization: Bearer om_…`` or ``X-Api-Key``). Then the key alone says who asks,
+whatever cookie comes with it; it needs no token of a page, and it opens what is for programs only: no page, nothing
+outside its scopes, nothing outside its site.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import secrets
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,15 +28,26 @@ from litestar.datastructures import Cookie
 from litestar.handlers import BaseRouteHandler
 
 from opsmantik.db.connect import Asker
-from opsmantik.errors import Forbidden, NotJson, NotSignedIn
+from opsmantik.errors import (
+    ConfirmFirst,
+    Forbidden,
+    KeyRefused,
+    NotJson,
+    NotSignedIn,
+    OutOfScope,
+    TooManyRequests,
+)
+from opsmantik.people import keys
 from opsmantik.people import store as people
 from opsmantik.people.capabilities import Capability, has_platform, roles_with
+from opsmantik.people.key_tokens import read_key
 from opsmantik.sessions.place import client_ip
 from opsmantik.settings import Settings, secret
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 SALT_BYTES = 8
+RECENT = timedelta(minutes=15)
 
 
 class FormKeys:
@@ -110,6 +127,8 @@ async def find_person(connection: Connection, handler: BaseRouteHandler) -> None
         return
     person = await _asker(connection)
     connection.state.person = person
+    if person is not None and person.key is not None and not _is_for_programs(connection, handler):
+        raise Forbidden(reason="keys are for programs, at addresses under /api/")
     if handler.opt.get("public"):
         return
     if person is None:
@@ -126,15 +145,36 @@ def needs(capability: Capability, **more: Any) -> dict[str, Any]:
 def asker(connection: Connection, needed: Capability | None = None) -> Asker:
     """Whose transaction it shall be, for what this route needs, or for ``needed``; for ``Database.as_person``.
 
-    Raises :class:`~opsmantik.errors.Forbidden` where whoever asks cannot have it on any site.
+    Raises :class:`~opsmantik.errors.Forbidden` where whoever asks cannot have it on any site, or not by this key.
     """
     state = connection.state
     person: people.SignedIn = state.person
     capability: Capability = needed or state.needs
+    key = person.key
+    if key is not None and capability not in key.scopes:
+        raise OutOfScope(scope=str(capability))
     if not has_platform(capability, is_admin=person.is_admin):
         raise Forbidden(reason="it is for whoever runs this installation")
     address = peer_address(connection, connection.app.state.settings)
-    return Asker(person.user_id, roles_with(capability), address=address)
+    if key is None:
+        return Asker(person.user_id, roles_with(capability), address=address)
+    holder = None if key.of_site else person.user_id
+    return Asker(holder, roles_with(capability), only=key.only, address=address, key=key.id)
+
+
+def recently(connection: Connection, back: str | None = None) -> None:
+    """Something dangerous is about to be done: whoever asks signed in, or confirmed it, within :data:`RECENT`.
+
+    Call it first in the handler that shows the form, and again in the one that takes it. Otherwise a browser is led to
+    ``/confirm``, which asks for the password (and for a code, where there is a second factor) and leads to ``back``: a
+    page of ours; if none is given, the page that was asked for. A key never has just confirmed anything.
+    Raises :class:`~opsmantik.errors.ConfirmFirst`.
+    """
+    person: people.SignedIn | None = connection.state.get("person")
+    if person is None or person.confirmed_at is None or datetime.now(UTC) - person.confirmed_at > RECENT:
+        here = connection.url.path + (f"?{connection.url.query}" if connection.url.query else "")
+        asked = here if connection.scope.get("method") == "GET" else "/"
+        raise ConfirmFirst(minutes=int(RECENT.total_seconds() // 60), back=back or asked)
 
 
 def refuse_unguarded(handlers: Iterable[BaseRouteHandler]) -> None:
@@ -145,17 +185,55 @@ def refuse_unguarded(handlers: Iterable[BaseRouteHandler]) -> None:
 
 
 async def _asker(connection: Connection) -> people.SignedIn | None:
-    """Who this request comes from: whoever signed in in this browser. Keys for programs will be read here too."""
+    """Who this request comes from: the holder of its key, or else whoever signed in in this browser."""
     state = connection.app.state
+    given = presented_key(connection.headers)
+    if given is not None:
+        connection.state.by_key = True
+        return await _key_holder(connection, given)
     token = cookie_value(connection, state.settings, "session")
     return await people.signed_in(state.database, token) if token else None
+
+
+def presented_key(headers: Mapping[str, str]) -> str | None:
+    """The key that a request brings, good or not. Another scheme than Bearer is a proxy's business, not ours."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key")
+
+
+async def _key_holder(connection: Connection, given: str) -> people.SignedIn:
+    state = connection.app.state
+    address, kept = peer_address(connection, state.settings), people.token_hash(given)
+    wait = state.key_tries.wait(address, kept)
+    if wait:
+        raise TooManyRequests(retry_after=math.ceil(wait))
+    key = read_key(given)
+    found = await keys.key_holder(state.database, key) if key is not None else None
+    if found is None:
+        state.key_tries.refused(address, kept)
+        raise KeyRefused
+    state.key_tries.accepted(kept)
+    return found
+
+
+def _is_for_programs(connection: Connection, handler: BaseRouteHandler) -> bool:
+    """Whether a key may come here at all: to read JSON, or to send it."""
+    if connection.scope.get("method", "GET") in SAFE:
+        return connection.url.path.startswith("/api/")
+    return bool(handler.opt.get("program"))
 
 
 async def refuse_forgery(connection: Connection, handler: BaseRouteHandler) -> None:
     """Guard: a request that changes something comes from a page of ours, in this browser."""
     if connection.scope.get("method", "GET") in SAFE:
         return
+    if handler.opt.get("signed_link"):  # the address itself is what nobody else could have written
+        return
     state = connection.app.state
+    person: people.SignedIn | None = connection.state.get("person")
+    if person is not None and person.key is not None:  # no browser sends a key by itself
+        _refuse_form(connection)
+        return
     if not is_own_origin(connection.headers, connection.scope["scheme"], state.settings):
         raise Forbidden(reason="it comes from another site")
     if handler.opt.get("program"):
@@ -200,6 +278,6 @@ def safe_next(path: str | None) -> str:
         or " " in path
     ):
         return "/"
-    if path.startswith(("/sign-", "/set-up")) or len(path) > 1000:
+    if path.startswith(("/sign-", "/set-up", "/confirm", "/forgot", "/reset")) or len(path) > 1000:
         return "/"
     return path

@@ -11,11 +11,24 @@ from opsmantik.ingest.call_event import CallEvent
 from opsmantik.ingest.drops import MESSAGES
 from opsmantik.ingest.payload import MAX_BATCH
 from opsmantik.ingest.present import Item
-from opsmantik.web import openapi_reads
+from opsmantik.ingest.signature import TOLERANCE
+from opsmantik.ingest.signed_call import SignedCall
+from opsmantik.web import openapi_privacy, openapi_reads, openapi_webhooks
+from opsmantik.web.openapi_security import SCHEMES, secured
 
 _RETRY = {
     "description": "Seconds to wait before trying again.",
     "schema": {"type": "integer", "minimum": 1},
+}
+
+
+_LIMIT = {
+    "X-RateLimit-Limit": {"description": "Events a minute that are allowed.", "schema": {"type": "integer"}},
+    "X-RateLimit-Remaining": {"description": "0.", "schema": {"type": "integer"}},
+    "X-RateLimit-Reset": {
+        "description": "When the next one is taken, in seconds since 1970.",
+        "schema": {"type": "integer"},
+    },
 }
 
 
@@ -25,7 +38,9 @@ def _refusal(description: str, *, retry: bool = False) -> dict[str, Any]:
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}},
     }
     if retry:
-        answer["headers"] = {"Retry-After": _RETRY}
+        answer["headers"] = (
+            {"Retry-After": _RETRY, **_LIMIT} if "client" in description else {"Retry-After": _RETRY}
+        )
     return answer
 
 
@@ -52,15 +67,18 @@ def _body(name: str) -> dict[str, Any]:
 
 
 _AGAIN = {
-    "429": _refusal("Too many from this client. Nothing was stored; please try again.", retry=True),
+    "429": _refusal(
+        "Too many from this client, or for this site. Nothing was stored; please try again.", retry=True
+    ),
     "503": _refusal("Not now. Nothing was stored that was not stored before; please try again.", retry=True),
 }
 
 
 def document() -> dict[str, Any]:
     """The whole document, as JSON values."""
-    _, schemas = msgspec.json.schema_components((Item, CallEvent), ref_template="#/components/schemas/{name}")
-    schemas |= _schemas() | openapi_reads.schemas()
+    kinds = (Item, CallEvent, SignedCall)
+    _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    schemas |= _schemas() | openapi_reads.schemas() | openapi_webhooks.schemas() | openapi_privacy.schemas()
     return {
         "openapi": "3.1.0",
         "info": {
@@ -71,10 +89,13 @@ def document() -> dict[str, Any]:
             " again. Every event is stored once, however often it is sent.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": {**openapi_reads.paths(), **_paths()},
+        "paths": secured(
+            {**openapi_reads.paths(), **openapi_webhooks.paths(), **openapi_privacy.paths(), **_paths()}
+        ),
+        "webhooks": openapi_webhooks.told(),
         "components": {
             "schemas": dict(sorted(schemas.items())),
-            "securitySchemes": openapi_reads.SECURITY_SCHEMES,
+            "securitySchemes": {**openapi_reads.SECURITY_SCHEMES, **SCHEMES},
         },
     }
 
@@ -91,7 +112,10 @@ def _paths() -> dict[str, Any]:
                         "Each event's fate, in order. At least one was stored, or all were known."
                     ),
                     "400": _either("The body cannot be read, or no event in it can."),
-                    "403": _results("The site takes no events, or none from this origin."),
+                    "403": _results(
+                        "The site takes no events, or none from this origin, or is far over its quota"
+                        " (leads are always taken)."
+                    ),
                     "404": _refusal("There is no such site."),
                     "405": _refusal("Only POST."),
                     "413": _refusal("More than 1 MiB."),
@@ -135,7 +159,9 @@ def _paths() -> dict[str, Any]:
                         },
                     },
                     "400": _refusal("The body cannot be read, or a field is missing."),
-                    "403": _refusal("The site takes no events, or none from this origin."),
+                    "403": _refusal(
+                        "The site takes no events, none from this origin, or signed reports only."
+                    ),
                     "404": _refusal("There is no such site."),
                     "405": _refusal("Only POST."),
                     "413": _refusal("More than 1 MiB."),
@@ -143,6 +169,7 @@ def _paths() -> dict[str, Any]:
                 },
             }
         },
+        "/api/call-event/v2": {"post": _signed_call()},
         "/healthz": {
             "get": {
                 "operationId": "getHealth",
@@ -156,6 +183,47 @@ def _paths() -> dict[str, Any]:
                 "summary": "Can it serve?",
                 "responses": {"200": {"description": "Yes."}, "503": {"description": "No, and why."}},
             }
+        },
+    }
+
+
+def _signed_call() -> dict[str, Any]:
+    headers = {
+        "X-OpsMantik-Timestamp": "The sender's clock, in seconds since 1970.",
+        "X-OpsMantik-Signature": "sha256= and the hex of HMAC-SHA256 over the timestamp, a full stop and the body, byte by"
+        " byte as it is sent; its key is a secret of the site.",
+    }
+    return {
+        "operationId": "postSignedCall",
+        "summary": "Report a call from a telephone system, signed",
+        "description": "Matched to the newest visit of the caller's click id within 14 days, or else of that device with"
+        " an event in the 30 minutes before the call. The same request again is answered as the first time, and the same"
+        " event_id is the same lead.",
+        "parameters": [
+            {
+                "name": name,
+                "in": "header",
+                "required": True,
+                "schema": {"type": "string"},
+                "description": words,
+            }
+            for name, words in headers.items()
+        ],
+        "requestBody": _body("SignedCall"),
+        "responses": {
+            "200": {
+                "description": "The lead, and the visit that it was matched to, if any.",
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/CallAnswer"}}},
+            },
+            "400": _refusal("The body cannot be read; which field, and why."),
+            "401": _refusal(
+                f"The signature is missing or wrong, or its time is more than {TOLERANCE} seconds from the server's."
+            ),
+            "403": _refusal("The site takes no events, or none from this origin."),
+            "404": _refusal("There is no such site."),
+            "405": _refusal("Only POST."),
+            "413": _refusal("More than 64 KiB."),
+            **_AGAIN,
         },
     }
 

@@ -7,11 +7,14 @@ from typing import Any, Final
 
 import msgspec
 
+from opsmantik.dashboard.acts import ActsPage
+from opsmantik.dashboard.cards.refused import SPANS, Refused
 from opsmantik.dashboard.contracts import CONTRACTS, PROCEDURES, SITES, Contract, Parameter
 from opsmantik.dashboard.procedures import REQUIRED, Argument, Procedure
 from opsmantik.dashboard.realtime import Realtime, Reconciled
 from opsmantik.decisions.decide import Decided, Decision
-from opsmantik.web import decisions, legacy
+from opsmantik.event import Reason
+from opsmantik.web import customers, decisions, legacy, refused
 from opsmantik.web.procedures import TOOLS
 
 REF: Final = "#/components/schemas/{name}"
@@ -65,7 +68,8 @@ def _known() -> tuple[dict[Any, Any], dict[str, Any]]:
     """How each type is referred to, and all of them: made at once, so that no two share a name."""
     types = [contract.answer for contract in (*CONTRACTS, SITES)]
     types += [procedure.answer for procedure in _CALLS.values() if procedure.answer is not None]
-    types += [*_BODIES, Realtime, Reconciled]
+    types += [*_BODIES, Realtime, Reconciled, Refused, refused.Admission]
+    types += [customers.InviteBody, ActsPage]
     references, found = msgspec.json.schema_components(types, ref_template=REF)
     return dict(zip(types, map(as_sent, references), strict=True)), as_sent(found)
 
@@ -282,6 +286,44 @@ def _decisions() -> dict[str, Any]:
     }
 
 
+def _refused() -> dict[str, Any]:
+    """What a site refused, and letting it in."""
+    span = {"type": "string", "enum": list(SPANS), "default": "24h"}
+    reason = {"type": "string", "enum": sorted(Reason)}
+    limit = {"type": "integer", "minimum": 1, "maximum": refused.MOST, "default": 50}
+    listed = _other(
+        "list_refused", "What was refused: counts by reason, and examples of what was kept", answer=_ref(Refused),
+        more={"400": "A parameter cannot be read.", **_TENDS},
+        parameters=[
+            _SITE,
+            {**_query("span", "The last so many hours or days."), "schema": span},
+            {**_query("reason", "Examples of this reason only."), "schema": reason},
+            {**_query("limit", "Examples."), "schema": limit},
+            _query("cursor", "The next_cursor of the page before."),
+        ],
+    )  # fmt: skip
+    admitted = _other(
+        "admit_refused", "Let a refused event in", answer=_ref(refused.Admission),
+        parameters=[_SITE, _path("rejected_id", "The refused event's id.")],
+        more={**_TENDS, "409": "It is in already."},
+    )  # fmt: skip
+    return {
+        "/api/v1/sites/{site}/refused": {"get": {**listed, "tags": ["refused events"]}},
+        "/api/v1/sites/{site}/refused/{rejected_id}/admit": {
+            "post": {**admitted, "tags": ["refused events"]}
+        },
+    }
+
+
+def _acts() -> dict[str, Any]:
+    made = _other("acts", "Who changed what about the site, newest first", answer=_ref(ActsPage), parameters=[
+        _SITE, _query("cursor", "Where the page begins: next_cursor of the page before."),
+        _query("limit", "Acts on the page: 50, and at most 200."),
+    ], more={"400": "The cursor or the limit is none.", "403": "The asker may not read it.", **_NOT_THERE})  # fmt: skip
+    made["tags"] = ["reads"]
+    return made
+
+
 def _others() -> dict[str, Any]:
     """What is no contract and no call: the stream, and endpoints that the first generation's programs know."""
     stream = _other("stream", "Says when the site has changed: server-sent events", parameters=[
@@ -298,6 +340,14 @@ def _others() -> dict[str, Any]:
     return {
         "/api/v1/sites/{site}/stream": {"get": stream},
         **_decisions(),
+        **_refused(),
+        "/api/v1/sites/{site}/acts": {"get": _acts()},
+        "/api/customers/invite": {"post": _other(
+            "invite_customer", "Invite an address to a site; the answer holds the link", body=customers.InviteBody, more={
+                "400": "The body cannot be read, or it names no site.", "403": "The asker does not manage its members.",
+                **_NOT_THERE, "422": "It is no address, or a member's.", "429": "More than twenty invites in an hour.",
+            },
+        )},
         "/api/calls/{call_id}/seal": {"post": _other(
             "seal", "Seal a lead", body=legacy.SealBody, more=_DECIDES, parameters=[_path("call_id", "The lead's id.")],
         )},

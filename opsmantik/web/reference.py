@@ -51,11 +51,17 @@ def encoded() -> bytes:
 @cache
 def groups() -> dict[str, list[Operation]]:
     """All operations, by what they are for."""
-    found: dict[str, list[Operation]] = {"reads": [], "decisions": [], EVENTS: [], "first generation": []}
+    found: dict[str, list[Operation]] = {
+        "reads": [],
+        "decisions": [],
+        "webhooks": [],
+        EVENTS: [],
+        "first generation": [],
+    }
     for path, methods in document()["paths"].items():
         for method, operation in methods.items():
             group = (operation.get("tags") or [EVENTS])[0]
-            found[group].append(_operation(method.upper(), path, operation))
+            found.setdefault(group, []).append(_operation(method.upper(), path, operation))
     return found
 
 

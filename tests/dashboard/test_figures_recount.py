@@ -120,6 +120,7 @@ def conversion(row: dict[str, Any], chance: random.Random) -> dict[str, Any]:
         "site_id": row["site_id"], "id": uuid4(), "call_id": row["id"], "order_id": uuid4().hex, "reason": "because",
         "state": chance.choice(("held", "queued", "sent", "accepted", "matched", "failed", "retracted", "skipped")),
         "due_at": row["created_at"], "occurred_at": row["created_at"], "currency": "TRY",
+        "consent": "granted", "consent_at": row["created_at"],
     }  # fmt: skip
 
 

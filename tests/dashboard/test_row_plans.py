@@ -52,9 +52,9 @@ FILL = """
     SELECT site, gen_random_uuid(), at + interval '5 s', at, at,
         CASE WHEN n % 400 = 0 THEN 'intent' WHEN n % 7 = 0 THEN 'junk' ELSE 'sealed' END, id,
         date_trunc('month', at AT TIME ZONE 'UTC')::date, n::text, 'phone', 'tel:1', 'TRY' FROM laid WHERE n % 4 = 0;
-    INSERT INTO conversions (site_id, id, call_id, order_id, state, due_at, occurred_at, currency)
-    SELECT site_id, gen_random_uuid(), id, id::text, 'queued', created_at, created_at, 'TRY' FROM calls
-    WHERE status = 'sealed';
+    INSERT INTO conversions (site_id, id, call_id, order_id, state, due_at, occurred_at, currency, consent, consent_at)
+    SELECT site_id, gen_random_uuid(), id, id::text, 'queued', created_at, created_at, 'TRY', 'granted', created_at
+    FROM calls WHERE status = 'sealed';
     INSERT INTO site_pulse (site_id, sequence, changed_at, counted_at, last_event_at)
     SELECT site, 1, now(), now(), max(at) FROM laid GROUP BY site;
 """

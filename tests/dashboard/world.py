@@ -87,6 +87,7 @@ class World:
         await insert(self.owner, "conversions", {
             "site_id": self.site_id, "id": uuid4(), "call_id": lead_id, "order_id": uuid4().hex, "state": state,
             "reason": "because" if state in REASONED else None, "due_at": at, "occurred_at": at, "currency": "TRY",
+            "consent": "granted", "consent_at": at,
         })  # fmt: skip
 
     async def count(self) -> None:

@@ -189,7 +189,9 @@ async def test_a_change_of_what_is_sent_changes_the_value_and_not_the_moment(mak
     desk = await make_desk()
     call = await desk.lead(age=5 * HOUR)
     done = await desk.decide(call, "seal", amount=Decimal(10))
-    await desk.owner.execute("UPDATE conversions SET state = 'accepted' WHERE call_id = $1", call)
+    await desk.owner.execute(
+        "UPDATE conversions SET state = 'accepted', consent_at = due_at WHERE call_id = $1", call
+    )
     await desk.owner.execute("SELECT rebuild_counters($1)", desk.site_id)
     await desk.decide(call, "sale", amount=Decimal(12), sale_at=done.at)
     (row,) = await desk.ledger(call)

@@ -93,7 +93,7 @@ async def test_an_undone_seal_takes_its_conversion_back(make_desk: Any, state: s
     call = await desk.lead()
     await desk.decide(call, "seal", amount=Decimal(5))
     await desk.owner.execute(
-        "UPDATE conversions SET state = $2, reason = 'x' WHERE call_id = $1 AND site_id = $3",
+        "UPDATE conversions SET state = $2, reason = 'x', consent_at = due_at WHERE call_id = $1 AND site_id = $3",
         call,
         state,
         desk.site_id,
@@ -134,7 +134,9 @@ async def test_a_seal_that_the_platform_has_taken_can_be_undone(make_desk: Any) 
     await desk.decide(call, "seal", amount=Decimal("5.00"))
     # What the sender of conversions will write.
     await desk.owner.execute("UPDATE calls SET status = 'conversion', version = 3 WHERE id = $1", call)
-    await desk.owner.execute("UPDATE conversions SET state = 'accepted' WHERE call_id = $1", call)
+    await desk.owner.execute(
+        "UPDATE conversions SET state = 'accepted', consent_at = due_at WHERE call_id = $1", call
+    )
     await desk.owner.execute(
         "INSERT INTO intent_actions (site_id, id, call_id, actor_kind, action, from_status, to_status, version, before)"
         " VALUES ($1, $2, $3, 'rule', 'convert', 'sealed', 'conversion', 3, $4)",

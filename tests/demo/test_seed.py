@@ -15,7 +15,7 @@ from opsmantik.demo.businesses import BUSINESSES
 from opsmantik.demo.seed import EMAIL, DemoAccount, ensure_demo
 from opsmantik.people.attempts import Attempts
 from opsmantik.people.passwords import Passwords
-from opsmantik.people.sign_in import sign_in
+from opsmantik.people.sign_in import Client, sign_in
 from opsmantik.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -78,8 +78,8 @@ async def test_the_password_opens_the_account(
 ) -> None:
     async def enters(password: str) -> bool:
         token = await sign_in(
-            app_database, Passwords(), Attempts(), email=account.email, password=password,
-            address="127.0.0.1", user_agent="test",
+            app_database, Passwords(), Attempts(app_database, "k" * 40), email=account.email, password=password,
+            client=Client("127.0.0.1"),
         )  # fmt: skip
         return token is not None
 
@@ -118,7 +118,7 @@ async def test_the_books_balance(account: DemoAccount, owner: Any) -> None:
     tally = {r["outcome"]: r["n"] for r in await owner.fetch(
         "SELECT outcome, sum(n)::bigint AS n FROM ingest_counts GROUP BY 1")}  # fmt: skip
     assert tally["stored"] == await owner.fetchval("SELECT count(*) FROM events")
-    assert tally["bot"] == await owner.fetchval("SELECT count(*) FROM rejected_events")
+    assert tally["bot"] == await owner.fetchval("SELECT count(*) FROM rejected_events WHERE reason = 'bot'")
     assert tally.keys() == {"stored", "pulse", "duplicate", "bot", "origin_refused", "no_consent"}
     assert await owner.fetchval("SELECT count(*) FROM stray_tally") == 0
     assert await owner.fetchval("SELECT sum(event_count) FROM sessions") == tally["stored"]

@@ -15,6 +15,7 @@ import pytest_asyncio
 import uvicorn
 
 from opsmantik.db.connect import Database
+from opsmantik.keyring import Keyring
 from opsmantik.settings import Settings
 from opsmantik.web.collect import Collect
 
@@ -39,9 +40,11 @@ class Door:
         return await self.client.post(path, content=content, headers={k: v for k, v in named.items() if v})
 
 
-async def serve(database: Database, settings: Settings) -> tuple[Door, Callable[[], Awaitable[None]]]:
+async def serve(
+    database: Database, settings: Settings, keyring: Keyring | None = None
+) -> tuple[Door, Callable[[], Awaitable[None]]]:
     """Start a collector on a free loopback port; the second value stops it."""
-    collect = Collect(database, settings)
+    collect = Collect(database, settings, keyring)
     await collect.start()
     server = uvicorn.Server(
         uvicorn.Config(

@@ -11,7 +11,10 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from tests.ingest.conftest import ORIGIN, now_ms
+from opsmantik.errors import Malformed
+from opsmantik.ingest.payload import clean, read_body
+from opsmantik.settings import Settings
+from tests.ingest.conftest import ORIGIN, now_ms, serve
 
 DEEP = b'{"site":"x","meta":' + b"[" * 10_000 + b"]" * 10_000 + b"}"
 
@@ -31,6 +34,15 @@ UNREADABLE = [
     ("13 invalid UTF-8", b'{"site":"\xff\xfe"}', 400, "UTF-8"),
     ("no site", b'{"id":"1"}', 400, "site"),
     ("a list", b"[]", 400, "object"),
+    (
+        "6 deep nesting in objects",
+        b'{"site":"x","meta":' + b'{"a":' * 10_000 + b"1" + b"}" * 10_001,
+        400,
+        "deep",
+    ),
+    ("6 deep nesting that never ends", b"[" * 1_000_000, 400, "malformed"),
+    ("more escapes than any text needs", b'{"site":"x","a":"' + rb"\u0000" * 100_000 + b'"}', 400, "escapes"),
+    ("no event in its list", b'{"site":"x","events":[]}', 404, "site"),
 ]
 
 
@@ -60,6 +72,21 @@ REFUSED = [
     ("16 huge integer as value", b'"value":1' + b"0" * 400, 400, "range"),
     ("16 huge integer in meta", b'"meta":{"n":1' + b"0" * 400 + b"}", 400, "number"),
     ("17 5,000 properties", b'"meta":' + json.dumps({f"k{n}": n for n in range(5000)}).encode(), 400, "keys"),
+    ("a key of 257 characters", b'"meta":{"' + b"k" * 257 + b'":1}', 400, "key"),
+    (
+        "5,000 properties, further in",
+        b'"meta":{"a":' + json.dumps({f"k{n}": n for n in range(5000)}).encode() + b"}",
+        400,
+        "values",
+    ),
+    ("lists of lists", b'"meta":{"a":' + json.dumps([[1] * 100] * 20).encode() + b"}", 400, "values"),
+    (
+        "a novel in pieces",
+        b'"meta":{"a":' + json.dumps(["x" * 2000] * 100).encode() + b"}",
+        400,
+        "characters",
+    ),
+    ("nine levels", b'"meta":' + b'{"a":' * 10 + b"1" + b"}" * 10, 400, "nests"),
     ("30 a time that is none", b'"ts":"yesterday"', 400, "ts"),
     ("30 a time without an offset", b'"ts":"2026-11-22T10:00:00"', 400, "ts"),
     ("an id that is no UUID", b'"id":"abc"', 400, "UUID"),
@@ -80,6 +107,53 @@ async def test_an_event_without_meaning_is_refused_and_kept(
     assert words in result["message"]
     assert await owner.fetchval("SELECT count(*) FROM rejected_events WHERE site_id = $1", site.id) == 1
     assert await owner.fetchval("SELECT count(*) FROM events WHERE site_id = $1", site.id) == 0
+
+
+@pytest.mark.parametrize(
+    "body", [DEEP, b"[" * 1_000_000, b'{"a":' * 200_000], ids=["arrays", "a megabyte of them", "objects"]
+)
+def test_6_deep_nesting_costs_less_than_50_ms(body):
+    best = 1.0
+    for _ in range(3):
+        begin = time.perf_counter()
+        with pytest.raises(Malformed):
+            read_body(clean(body)[0])
+        best = min(best, time.perf_counter() - begin)
+    assert best < 0.05
+
+
+async def test_a_long_string_in_a_list_is_cut_too(door, make_site, owner, item):
+    site = await make_site()
+    await door.post("/v1/events", with_site(site, item, meta={"a": ["x" * 3000, {"b": "y" * 3000}]}))
+    row = await owner.fetchrow("SELECT metadata, flags FROM events WHERE site_id = $1", site.id)
+    assert row["metadata"] == {"a": ["x" * 2048, {"b": "y" * 2048}]}
+    assert row["flags"] == ["truncated"]
+
+
+async def test_an_empty_list_is_refused_for_good(door, make_site, item, first):
+    """The first generation's tracker would send anything else again and again."""
+    site = await make_site()
+    answer = await door.post("/v1/events", {"site": site.public_id, "events": []})
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+    legacy = await door.post("/api/sync", {"s": site.public_id, "events": []})
+    assert (legacy.status_code, legacy.json()["ok"]) == (200, False)
+
+
+async def test_a_large_body_counts_as_many_events(app_database, make_site, item):
+    site = await make_site()
+    door, stop = await serve(app_database, Settings(rate_limit_per_minute=60, rate_limit_burst=70))
+    try:
+        meta = {f"k{n}": "x" * 1000 for n in range(60)}
+        events = [item(meta=meta) for _ in range(16)]  # a megabyte
+        said = [
+            (await door.post("/v1/events", {"site": site.public_id, "events": events[:15]})).status_code
+            for _ in range(4)
+        ]
+        unreadable = [(await door.post("/v1/events", b"[" * 1_000_000)).status_code for _ in range(4)]
+    finally:
+        await stop()
+    assert said == [200, 200, 429, 429]
+    assert unreadable == [400, 400, 429, 429]
 
 
 async def test_7_a_body_over_a_megabyte_is_refused_before_it_is_parsed(door):

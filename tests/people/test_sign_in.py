@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from argon2 import PasswordHasher
 
 from opsmantik.db.connect import Database
 from opsmantik.errors import TooManyRequests, Unprocessable
@@ -17,7 +18,7 @@ from opsmantik.people import store
 from opsmantik.people.attempts import FREE_BY_ACCOUNT, Attempts
 from opsmantik.people.first_admin import create_first_admin, setup_link
 from opsmantik.people.passwords import Passwords
-from opsmantik.people.sign_in import sign_in
+from opsmantik.people.sign_in import Client, sign_in
 
 PASSWORD = "correct horse battery"
 Enter = Callable[..., Awaitable[str | None]]
@@ -29,14 +30,17 @@ def passwords() -> Passwords:
 
 
 @pytest.fixture
-def enter(app_database: Database, passwords: Passwords) -> Enter:
-    attempts = Attempts()
+async def enter(app_database: Database, owner: Any, passwords: Passwords) -> Enter:
+    await owner.execute("TRUNCATE sign_in_attempts")
+    attempts = Attempts(app_database, "k" * 40)
 
     async def enter(email: str, password: str = PASSWORD, address: str = "192.0.2.1") -> str | None:
-        return await sign_in(
-            app_database, passwords, attempts,
-            email=email, password=password, address=address, user_agent="Test\x00Browser",
-        )  # fmt: skip
+        client = Client(address, place="192.0.2.0", user_agent="Test\x00Browser")
+        entry = await sign_in(
+            app_database, passwords, attempts, email=email, password=password, client=client
+        )
+        assert entry is None or entry.whole
+        return entry.token if entry else None
 
     return enter
 
@@ -119,7 +123,7 @@ async def test_the_database_keeps_a_hash_of_the_cookie_and_not_the_cookie(
     row = await owner.fetchrow("SELECT * FROM sign_ins WHERE user_id = $1", user_id)
     assert row["token_hash"] == hashlib.sha256(token.encode()).digest()
     assert row["expires_at"] - row["created_at"] == store.LIFETIME
-    assert row["user_agent"] == "TestBrowser"
+    assert (row["user_agent"], row["address"], row["method"]) == ("TestBrowser", "192.0.2.0", "password")
 
 
 async def test_wrong_password_unknown_account_disabled_account_and_no_password_all_get_the_same_answer(
@@ -164,6 +168,89 @@ async def test_a_token_ends_by_signing_out_by_expiry_and_with_the_account(
     await owner.execute("UPDATE users SET disabled_at = now() WHERE id = $1", user_id)
     assert await store.signed_in(app_database, orphaned) is None
     assert await store.signed_in(app_database, "never issued") is None
+
+
+async def test_a_browser_that_was_not_seen_for_a_week_is_signed_out(
+    app_database: Database, owner: Any, passwords: Passwords, enter: Enter
+) -> None:
+    _, email = await make_user(owner, passwords)
+    token = str(await enter(email))
+    for ago, stays in ((store.IDLE - timedelta(minutes=1), True), (store.IDLE + timedelta(minutes=1), False)):
+        await owner.execute(
+            "UPDATE sign_ins SET last_seen_at = now() - $2::interval WHERE token_hash = $1",
+            store.token_hash(token), ago,
+        )  # fmt: skip
+        assert (await store.signed_in(app_database, token) is not None) is stays
+
+
+async def test_that_a_browser_was_seen_is_written_every_five_minutes_and_not_every_request(
+    app_database: Database, owner: Any, passwords: Passwords, enter: Enter
+) -> None:
+    _, email = await make_user(owner, passwords)
+    token = str(await enter(email))
+
+    async def row() -> Any:
+        kept = store.token_hash(token)
+        return await owner.fetchrow("SELECT xmin, last_seen_at FROM sign_ins WHERE token_hash = $1", kept)
+
+    first = await row()
+    for _ in range(3):
+        assert await store.signed_in(app_database, token) is not None
+    assert await row() == first
+    await owner.execute(
+        "UPDATE sign_ins SET last_seen_at = now() - $2::interval WHERE token_hash = $1",
+        store.token_hash(token), store.SEEN_EVERY + timedelta(seconds=1),
+    )  # fmt: skip
+    assert await store.signed_in(app_database, token) is not None
+    second = await row()
+    assert second["last_seen_at"] > first["last_seen_at"]
+    assert await store.signed_in(app_database, token) is not None
+    assert await row() == second
+
+
+async def test_a_hash_made_with_other_parameters_is_made_anew_at_the_next_sign_in(
+    owner: Any, passwords: Passwords, enter: Enter
+) -> None:
+    weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+    user_id, email = await make_user(owner, passwords, password_hash=weak)
+    kept = "SELECT password_hash FROM users WHERE id = $1"
+    assert await enter(email, "wrong") is None
+    assert await owner.fetchval(kept, user_id) == weak
+    assert await enter(email) is not None
+    strong = await owner.fetchval(kept, user_id)
+    assert strong.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert await enter(email) is not None
+    assert await owner.fetchval(kept, user_id) == strong, "and then it stays"
+
+
+async def test_a_password_that_was_changed_meanwhile_is_not_overwritten_by_the_old_one(
+    app_database: Database, owner: Any, passwords: Passwords
+) -> None:
+    user_id, _ = await make_user(owner, passwords, password_hash="changed")
+    await store.keep_rehash(app_database, user_id, "was", "now")
+    assert await owner.fetchval("SELECT password_hash FROM users WHERE id = $1", user_id) == "changed"
+
+
+async def test_whoever_is_switched_off_at_that_moment_is_not_let_in(
+    app_database: Database, owner: Any, passwords: Passwords
+) -> None:
+    user_id, _ = await make_user(owner, passwords)
+    await owner.execute("UPDATE users SET disabled_at = now() WHERE id = $1", user_id)
+    for who in (user_id, uuid4()):
+        entry = await store.let_in(app_database, who, method="oidc", user_agent="", address=None)
+        assert entry is None
+
+
+async def test_an_account_that_does_not_exist_is_slowed_like_one_that_does(
+    owner: Any, passwords: Passwords, enter: Enter
+) -> None:
+    _, known = await make_user(owner, passwords)
+    for email in (known, f"{uuid4().hex}@example.com"):
+        answers = [await enter(email, "wrong", "198.51.100.20") for _ in range(FREE_BY_ACCOUNT)]
+        assert answers == [None] * FREE_BY_ACCOUNT
+        with pytest.raises(TooManyRequests) as slow:
+            await enter(email, "wrong", "198.51.100.20")
+        assert slow.value.retry_after == 1
 
 
 async def test_a_person_changes_their_own_language_and_theme_and_nobody_elses(

@@ -25,8 +25,9 @@ class Browser:
     def __init__(self, base_url: str, **headers: str) -> None:
         self.base_url = base_url
         self.http = httpx.AsyncClient(
-            base_url=base_url, headers={"accept": "text/html", **headers}, timeout=20
-        )
+            base_url=base_url, headers={"accept": "text/html", **headers}, timeout=20,
+            verify=False,  # plain HTTP on loopback: to read the list of authorities takes longer than a request
+        )  # fmt: skip
 
     async def get(self, path: str, **headers: str) -> httpx.Response:
         return await self.http.get(path, headers={k.replace("_", "-"): v for k, v in headers.items()})
@@ -63,7 +64,7 @@ async def running(app_dsn: str, home: Path, **changes: Any) -> AsyncIterator[Run
     settings = Settings(home=home, secret_key="k" * 40, **{"rate_limit_per_minute": 0, **changes})
     app = create_app(settings, app_dsn=app_dsn)
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="error", access_log=False, proxy_headers=False,
+        app, host="127.0.0.1", port=changes.get("port", 0), log_level="error", access_log=False, proxy_headers=False,
         timeout_graceful_shutdown=10,
     )  # fmt: skip
     server = uvicorn.Server(config)

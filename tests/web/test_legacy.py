@@ -330,7 +330,7 @@ async def test_a_refused_event_is_let_in_once_at_its_own_time(desk: tuple[Progra
     assert (answer.json()["outcome"], answer.json()["replay_count"]) == ("stored", 1)
     check(answer.json(), "legacy_dlq_replay")
     row = await world.owner.fetchrow("SELECT * FROM events WHERE id = $1", UUID(event["id"]))
-    assert row["created_at"] == world.at(3) and row["flags"] == ["replayed"]
+    assert row["created_at"] == world.at(3) and row["flags"] == ["readmitted"]
     lead = await world.owner.fetchrow("SELECT * FROM calls WHERE event_id = $1", UUID(event["id"]))
     assert (lead["phone_number"], lead["created_at"]) == ("+905321234567", world.at(3))
 
@@ -415,10 +415,10 @@ async def test_what_the_database_cannot_hold_is_not_kept_twice(
     programs, world = desk
     rejected = await world.refused(tap(world), reason="unstorable")
 
-    async def refuse(_: Any) -> None:
+    async def refuse(*_: Any) -> None:
         raise ValueError("out of range")
 
-    monkeypatch.setattr(web.app.collect.writer, "_commit", refuse)
+    monkeypatch.setattr(web.app.collect.writer, "write_within", refuse)
     answer = await replay(programs, rejected)
     assert (answer.status_code, "out of range" in answer.json()["detail"]) == (422, True)
     assert (
@@ -508,7 +508,9 @@ async def test_whoever_runs_the_platform_sees_them_all(desk: tuple[Programs, Wor
 
 def test_what_is_kept_can_be_let_in() -> None:
     """Reasons whose payloads are kept; each has a test above of what becomes of it."""
-    assert {str(reason) for reason in KEPT} == {"malformed", "unstorable", "bot"}
+    assert {str(reason) for reason in KEPT} == {
+        "malformed", "unstorable", "bot", "origin_refused", "over_quota",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("path", ["/api/calls/x/seal", "/api/intents/x/status", "/api/sync/dlq/replay?id=x"])

@@ -87,7 +87,7 @@ async def test_behind_tls_the_cookie_is_a_host_cookie(
         assert re.match(
             r"__Host-opsmantik-form=[\w-]{43}; HttpOnly; Path=/; SameSite=lax; Secure", form_cookie
         )
-        assert page.headers["strict-transport-security"] == "max-age=31536000"
+        assert page.headers["strict-transport-security"].startswith("max-age=31536000; includeSubDomains")
         token = re.search(r'form_token" value="(\w+)"', page.text)[1]  # type: ignore[index]
         answer = await web.browser().http.post(
             "/sign-in",
@@ -95,9 +95,12 @@ async def test_behind_tls_the_cookie_is_a_host_cookie(
             headers={"cookie": form_cookie.partition(";")[0], "origin": "https://leads.example"},
         )
         assert answer.status_code == 303
-        cookie = answer.headers["set-cookie"]
-        assert cookie.startswith("__Host-opsmantik=")
-        assert "Secure" in cookie and "Domain" not in cookie
+        cookies = answer.headers.get_list("set-cookie")
+        assert {c.partition("=")[0] for c in cookies} == {"__Host-opsmantik", "__Host-opsmantik-device"}
+        for cookie in cookies:
+            attributes = {part.strip().lower().partition("=")[0] for part in cookie.split(";")[1:]}
+            assert attributes == {"secure", "httponly", "path", "samesite", "max-age"}
+            assert "SameSite=lax" in cookie and "Path=/;" in cookie
 
 
 async def test_wrong_password_and_unknown_account_read_the_same(web: Any, make_person: Any) -> None:

@@ -103,9 +103,12 @@ async def test_every_handler_is_closed_unless_it_says_public(web: Any) -> None:
         if handler.opt.get("public")
     }
     assert public == {
-        "/healthz", "/readyz", "/sign-in", "/sign-out", "/set-up/{link:str}",
+        "/healthz", "/readyz", "/sign-in", "/sign-in/code", "/sign-out", "/set-up/{link:str}",
+        "/sign-in/{provider:str}", "/sign-in/{provider:str}/callback", "/forgot", "/reset/{link:str}",
+        "/invite/{token:str}", "/invite/{token:str}/join",
         "/api/docs", "/api/openapi.json", "/api/health",
-        "/demo/landing.css", "/{anything:path}", "/demo/{slug:str}", "/demo/{slug:str}/{name:str}",
+        "/stop-mail/{token:str}", "/{anything:path}",
+        "/demo/landing.css", "/demo/{slug:str}", "/demo/{slug:str}/{name:str}",
     }  # fmt: skip
 
 

@@ -124,7 +124,7 @@ class World:
         row = {
             "site_id": self.site.id, "id": conversion_id, "call_id": self.ids[lead], "order_id": conversion_id.hex,
             "state": state, "due_at": self.at(6), "occurred_at": self.at(2), "currency": "TRY",
-            "value": Decimal("1500.50"), **columns,
+            "value": Decimal("1500.50"), "consent": "granted", "consent_at": self.at(6), **columns,
         }  # fmt: skip
         await self.insert("conversions", row)
         return conversion_id

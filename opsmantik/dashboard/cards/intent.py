@@ -58,6 +58,16 @@ class Act(msgspec.Struct, frozen=True):
     before: dict[str, Any]
     note: str | None
     undoes: UUID | None
+    key_name: str | None
+    """The key that acted, by its name and last four characters as they were then."""
+
+
+class CallReport(msgspec.Struct, frozen=True):
+    """What a telephone system said of a call."""
+
+    direction: Literal["inbound", "outbound"] | None
+    status: Literal["answered", "missed", "busy", "voicemail", "failed"] | None
+    duration_seconds: int | None
 
 
 class IntentDetails(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +83,8 @@ class IntentDetails(msgspec.Struct, frozen=True, kw_only=True):
     actions: list[Act]
     as_of: datetime
     sequence: int
+    call: CallReport | None
+    """Null for a tap or a form, and for a call of which nothing was said."""
 
 
 async def intent(connection: Any, site: AskedSite, *, intent_id: UUID) -> IntentDetails:
@@ -81,6 +93,7 @@ async def intent(connection: Any, site: AskedSite, *, intent_id: UUID) -> Intent
     if row is None:
         raise NotFound(what="lead")
     lead = intent_of(row)
+    report = row["call_direction"], row["call_outcome"], row["call_seconds"]
     return IntentDetails(
         intent=lead,
         merged_into=row["merged_into"],
@@ -91,6 +104,7 @@ async def intent(connection: Any, site: AskedSite, *, intent_id: UUID) -> Intent
         actions=[Act(*act) for act in await connection.fetch(SQL.actions, site.id, intent_id)],
         as_of=row["as_of"],
         sequence=row["sequence"],
+        call=None if report == (None, None, None) else CallReport(*report),
     )
 
 

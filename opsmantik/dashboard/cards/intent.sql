@@ -1,7 +1,7 @@
 -- name: intent
 -- Lead $2 of site $1 as the lists show it, with what attribution is explained from, and the state of the site.
 SELECT now() AS as_of, st.sequence, l.*, s.referrer, s.click_at, s.attribution, s.last_touch, s.consent_analytics,
-    s.consent_marketing
+    s.consent_marketing, c.call_direction, c.call_outcome, c.call_seconds
 FROM site_state st
 JOIN lead_rows l ON l.site_id = $1 AND l.id = $2
 JOIN calls c ON c.site_id = l.site_id AND c.id = l.id
@@ -14,8 +14,8 @@ WHERE st.site_id = $1;
 SELECT t.id, t.created_at, t.occurred_at, t.intent_action AS action, t.intent_target AS target, t.intent_page_url AS page_url
 FROM calls t WHERE t.site_id = $1 AND (t.id = $2 OR t.merged_into = $2) ORDER BY t.occurred_at, t.id LIMIT 200;
 
--- Every act on the lead, newest first, with who did it; a rule is nobody.
+-- Every act on the lead, newest first, with who did it, and by which key; a rule is nobody, and so is a site's own key.
 -- name: actions
 SELECT a.id, a.at, a.action, a.actor_kind, a.actor, actor_name(a.site_id, a.actor) AS actor_name, a.from_status, a.to_status,
-    a.version, a.before, a.note, a.undoes
+    a.version, a.before, a.note, a.undoes, a.key_name
 FROM intent_actions a WHERE a.site_id = $1 AND a.call_id = $2 ORDER BY a.version DESC, a.id DESC LIMIT 200;

@@ -323,6 +323,8 @@ AS $$
     FROM sites s CROSS JOIN unnest(p_edge_from, p_edge_to) AS e (edge_from, edge_to)
     CROSS JOIN LATERAL recount(s.id, e.edge_from, e.edge_to, s.time_zone, s.currency) r
     WHERE s.id = p_site
+      -- Of days whose rows have gone only whole ones are known: a part of such a day is nothing, not what happens to be left.
+      AND (s.facts_since IS NULL OR e.edge_from >= s.facts_since::timestamp AT TIME ZONE s.time_zone)
 $$;
 
 GRANT EXECUTE ON FUNCTION counter_part, place_key, page_key, session_entry, call_entry, decision_entry, conversion_entry, call_entries,

@@ -81,24 +81,25 @@ BEGIN
 END
 $$;
 
--- Where counters and rows differ, on the site days p_from to p_to (null: all): nothing, or something is broken.
+-- Where counters and rows differ, on the site days p_from to p_to (null: all): nothing, or something is broken. Days
+-- before sites.facts_since are left out: their rows have gone (functions/retention.sql), their figures stay.
 CREATE OR REPLACE FUNCTION counter_differences(p_site uuid, p_from date, p_to date)
 RETURNS TABLE (day date, dimension text, key text, is_paid boolean, measure text, counted numeric, recounted numeric)
 LANGUAGE sql STABLE
 AS $$
-    WITH site AS (SELECT s.id, s.time_zone, s.currency FROM sites s WHERE s.id = p_site),
+    WITH site AS (SELECT s.id, s.time_zone, s.currency, greatest(s.facts_since, p_from) AS first FROM sites s WHERE s.id = p_site),
     counted AS (
         SELECT c.day, c.dimension, c.key, c.is_paid, m.measure, sum(m.n) AS n
         FROM counters c CROSS JOIN LATERAL (VALUES ('sessions', c.sessions::numeric), ('click_sessions', c.click_sessions::numeric), ('visitors', c.visitors::numeric), ('events', c.events::numeric), ('conversions', c.conversions::numeric), ('forms', c.forms::numeric), ('leads', c.leads::numeric), ('click_leads', c.click_leads::numeric), ('sealed', c.sealed::numeric), ('junk', c.junk::numeric), ('amount', c.amount::numeric), ('scroll', c.scroll::numeric), ('scrolled', c.scrolled::numeric), ('seconds', c.seconds::numeric)) AS m (measure, n)
-        WHERE c.site_id = p_site AND c.day BETWEEN coalesce(p_from, '-infinity') AND coalesce(p_to, 'infinity') AND m.n <> 0
+        WHERE c.site_id = p_site AND c.day BETWEEN coalesce((SELECT site.first FROM site), '-infinity') AND coalesce(p_to, 'infinity') AND m.n <> 0
         GROUP BY 1, 2, 3, 4, 5
     ), recounted AS (
         SELECT r.day, r.dimension, r.key, r.is_paid, m.measure, m.n
         FROM site CROSS JOIN LATERAL recount(site.id,
-            coalesce(p_from::timestamp AT TIME ZONE 'UTC' - interval '2 days', '-infinity'),
+            coalesce(site.first::timestamp AT TIME ZONE 'UTC' - interval '2 days', '-infinity'),
             coalesce(p_to::timestamp AT TIME ZONE 'UTC' + interval '3 days', 'infinity'), site.time_zone, site.currency) r
         CROSS JOIN LATERAL (VALUES ('sessions', r.sessions::numeric), ('click_sessions', r.click_sessions::numeric), ('visitors', r.visitors::numeric), ('events', r.events::numeric), ('conversions', r.conversions::numeric), ('forms', r.forms::numeric), ('leads', r.leads::numeric), ('click_leads', r.click_leads::numeric), ('sealed', r.sealed::numeric), ('junk', r.junk::numeric), ('amount', r.amount::numeric), ('scroll', r.scroll::numeric), ('scrolled', r.scrolled::numeric), ('seconds', r.seconds::numeric)) AS m (measure, n)
-        WHERE r.day BETWEEN coalesce(p_from, '-infinity') AND coalesce(p_to, 'infinity') AND m.n <> 0
+        WHERE r.day BETWEEN coalesce(site.first, '-infinity') AND coalesce(p_to, 'infinity') AND m.n <> 0
     )
     SELECT day, dimension, key, is_paid, measure, coalesce(counted.n, 0), coalesce(recounted.n, 0)
     FROM counted FULL JOIN recounted USING (day, dimension, key, is_paid, measure)
@@ -106,22 +107,24 @@ AS $$
 $$;
 
 -- Makes the days p_from to p_to (null: all) anew from the rows, while events go on coming in: what is committed later
--- is in the journal, not in the days. Returns how many days it wrote.
+-- is in the journal, not in the days. Never days before sites.facts_since, whose rows have gone. Returns how many days
+-- it wrote.
 CREATE OR REPLACE FUNCTION rebuild_counters(p_site uuid, p_from date DEFAULT NULL, p_to date DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
     v_zone text;
     v_currency text;
-    v_from date := coalesce(p_from, '-infinity');
+    v_from date;
     v_to date := coalesce(p_to, 'infinity');
     v_count integer;
 BEGIN
     SET LOCAL app.maintenance = 'on';
     PERFORM lock_counters(p_site);
-    SELECT s.time_zone, s.currency INTO v_zone, v_currency FROM sites s WHERE s.id = p_site;
+    SELECT s.time_zone, s.currency, coalesce(greatest(s.facts_since, p_from), '-infinity') INTO v_zone, v_currency, v_from
+    FROM sites s WHERE s.id = p_site;
     WITH cells AS (
-        SELECT r.*, 1 AS sign FROM recount(p_site, coalesce(p_from::timestamp AT TIME ZONE 'UTC' - interval '2 days', '-infinity'),
+        SELECT r.*, 1 AS sign FROM recount(p_site, CASE WHEN isfinite(v_from) THEN v_from::timestamp AT TIME ZONE 'UTC' - interval '2 days' ELSE '-infinity' END,
             coalesce(p_to::timestamp AT TIME ZONE 'UTC' + interval '3 days', 'infinity'), v_zone, v_currency) r
         UNION ALL
         SELECT u.*, -1 FROM unfolded_cells(p_site, v_zone, v_currency) u

@@ -2,7 +2,7 @@
 -- What the act means is decided before (decisions/plan.py); this remembers it.
 --
 -- In:  p_version     the version that the act was decided on; the row must still have it.
---      p_kind        person or rule.
+--      p_kind        person or rule; what a person's or a site's key does is logged as the key's.
 --      p_changes     the columns that change, by name; those of a decision and no others.
 --      p_conversion  what becomes of the ledger's row ({"step": "open" | "revise" | "withdraw", ...}), or null.
 -- Out: the new version. Null, and nothing written: the lead is not there, is folded into another, or has moved on.
@@ -14,6 +14,7 @@ DECLARE
     v_columns constant text[] := ARRAY['status', 'confirmed_at', 'confirmed_by', 'note', 'quality', 'stage', 'sale_at',
         'sale_amount', 'currency', 'junk_reason', 'suspicion', 'is_automatic'];
     v_person uuid := decider(p_site);
+    v_key text := nullif(current_setting('app.key_name', true), '');
     v_old calls;
     v_new calls;
     v_entries counter_entry[];
@@ -31,6 +32,10 @@ BEGIN
     -- An undo may bring back the decision of somebody whose account is gone since.
     v_new.confirmed_by := (SELECT u.id FROM users u WHERE u.id = v_new.confirmed_by);
     v_entries := call_entries(p_site, ARRAY[p_call], -1);
+    -- Decided in the second before the review has looked at it: nobody has been told yet that it is there.
+    IF v_old.suspicion IS NULL THEN
+        PERFORM offer_webhooks(p_site, 'lead.created', p_call, NULL);
+    END IF;
 
     UPDATE calls c SET status = v_new.status, confirmed_at = v_new.confirmed_at, confirmed_by = v_new.confirmed_by,
         note = v_new.note, quality = v_new.quality, stage = v_new.stage, sale_at = v_new.sale_at,
@@ -39,12 +44,20 @@ BEGIN
     WHERE c.site_id = p_site AND c.id = p_call RETURNING c.version INTO decide_intent.version;
 
     INSERT INTO intent_actions (site_id, id, call_id, at, actor, actor_kind, action, from_status, to_status, version,
-        before, note, undoes)
-    VALUES (p_site, p_id, p_call, now(), v_person, p_kind, p_action, v_old.status, v_new.status, decide_intent.version,
+        before, note, undoes, key_name)
+    VALUES (p_site, p_id, p_call, now(), v_person,
+        CASE WHEN p_kind = 'person' AND v_key IS NOT NULL THEN 'key' ELSE p_kind END, p_action, v_old.status,
+        v_new.status, decide_intent.version,
         -- As text, because 10.5 and 10.50 are equal and yet not the same.
         (SELECT coalesce(jsonb_object_agg(k, to_jsonb(v_old) -> k), '{}') FROM jsonb_object_keys(p_changes) k
          WHERE (to_jsonb(v_old) -> k)::text IS DISTINCT FROM (to_jsonb(v_new) -> k)::text),
-        p_note, p_undoes);
+        p_note, p_undoes, v_key);
+    IF (v_old.status, v_old.stage, v_old.sale_amount, v_old.currency, v_old.sale_at)
+        IS DISTINCT FROM (v_new.status, v_new.stage, v_new.sale_amount, v_new.currency, v_new.sale_at) THEN
+        PERFORM offer_webhooks(p_site, 'lead.decided', p_call, jsonb_build_object('decision', jsonb_build_object(
+            'action', p_action, 'by', CASE WHEN p_kind = 'person' AND v_key IS NOT NULL THEN 'key' ELSE p_kind END,
+            'from_status', v_old.status, 'to_status', v_new.status)));
+    END IF;
     PERFORM move_conversion(p_site, p_call, p_conversion);
 
     INSERT INTO counter_journal (site_id, entries, changed_at)
@@ -67,12 +80,21 @@ BEGIN
     END IF;
     IF v_step = 'open' THEN
         v_new := jsonb_populate_record(NULL::conversions, p_conversion);
+        -- Its ground is worked out here, whatever the caller says; without one the row is stopped at once.
+        v_new.consent := call_consent(p_site, p_call);
+        IF v_new.state = 'held' AND NOT consent_allows(p_site, p_call) THEN
+            v_new.state := 'skipped';
+            v_new.reason := 'no_consent';
+            v_new.click_id := NULL;
+            v_new.click_id_kind := NULL;
+        END IF;
         INSERT INTO conversions (site_id, id, call_id, order_id, state, reason, due_at, occurred_at, value, currency,
-            click_id, click_id_kind)
+            click_id, click_id_kind, consent, consent_at)
         VALUES (p_site, v_new.id, p_call, v_new.order_id, v_new.state, v_new.reason, v_new.due_at, v_new.occurred_at,
-            v_new.value, v_new.currency, v_new.click_id, v_new.click_id_kind);
+            v_new.value, v_new.currency, v_new.click_id, v_new.click_id_kind, v_new.consent, now());
         INSERT INTO conversion_moves (site_id, id, conversion_id, to_state, reason)
         VALUES (p_site, gen_random_uuid(), v_new.id, v_new.state, v_new.reason);
+        PERFORM offer_move(p_site, p_call, v_new.id, NULL, v_new.reason);
         RETURN;
     END IF;
 
@@ -105,7 +127,19 @@ BEGIN
     UPDATE conversions v SET state = v_new.state, reason = v_new.reason, occurred_at = v_new.occurred_at,
         value = v_new.value, currency = v_new.currency, updated_at = now()
     WHERE v.site_id = p_site AND v.id = v_old.id;
+    PERFORM offer_move(p_site, p_call, v_old.id, v_old.state,
+        CASE WHEN v_step = 'withdraw' THEN v_new.reason ELSE p_conversion ->> 'move' END);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION decide_intent, move_conversion FROM PUBLIC;
+
+-- Whoever moves a conversion offers it here, after the row has changed. The reason is the move's.
+CREATE OR REPLACE FUNCTION offer_move(p_site uuid, p_call uuid, p_conversion uuid, p_from text, p_reason text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp
+AS $$
+BEGIN
+    PERFORM offer_webhooks(p_site, 'conversion.state_changed', p_call, jsonb_build_object('conversion',
+        jsonb_build_object('id', p_conversion, 'from_state', p_from, 'reason', p_reason)));
+END
+$$;
+REVOKE EXECUTE ON FUNCTION decide_intent, move_conversion, offer_move FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION decide_intent TO opsmantik_app;

@@ -1,7 +1,7 @@
 -- Who asks, and the leads that they ask about. Read before anything is decided, by decisions/.
 
--- The asker's role on a site that their transaction may see: platform_admin, owner, admin, operator or analyst.
--- Null for a stranger, and for a site that is not theirs: they cannot tell which.
+-- The asker's role on a site that their transaction may see: platform_admin, owner, admin, operator or analyst. A site's
+-- own key has the one that its scopes need. Null for a stranger, and for a site that is not theirs: they cannot tell which.
 CREATE OR REPLACE FUNCTION site_role(p_site uuid) RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
@@ -11,11 +11,16 @@ AS $$
     LEFT JOIN profiles p ON p.id = u.id
     LEFT JOIN site_members m ON m.site_id = s.id AND m.user_id = u.id
     WHERE s.id = p_site AND s.id = ANY (nullif(current_setting('app.sites', true), '')::uuid[])
+    UNION ALL
+    SELECT key_role(k.scopes) FROM site_keys k
+    WHERE k.site_id = p_site AND k.id = nullif(current_setting('app.key', true), '')::uuid
+      AND coalesce(current_setting('app.person', true), '') = '' AND is_live_key(k.expires_at, k.revoked_at)
+      AND p_site = ANY (nullif(current_setting('app.sites', true), '')::uuid[])
 $$;
 
--- The person who decides, or an error if the asker may not. Null while the schema's owner works by itself: that is
--- upkeep, which answers to the site's settings. Called from functions that run as the owner, so the two differ
--- whenever the server asks.
+-- The person who decides, or an error if the asker may not. Null for a site's key, which is nobody's, and while the
+-- schema's owner works by itself: that is upkeep, which answers to the site's settings. Called from functions that run
+-- as the owner, so the two differ whenever the server asks.
 CREATE OR REPLACE FUNCTION decider(p_site uuid) RETURNS uuid
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp
 AS $$
@@ -26,7 +31,7 @@ BEGIN
     IF coalesce(site_role(p_site), '') NOT IN ('platform_admin', 'owner', 'admin', 'operator') THEN
         RAISE EXCEPTION 'the asker decides nothing on this site' USING ERRCODE = 'insufficient_privilege';
     END IF;
-    RETURN current_setting('app.person')::uuid;
+    RETURN nullif(current_setting('app.person', true), '')::uuid;
 END
 $$;
 
@@ -54,7 +59,7 @@ BEGIN
         s.consent_marketing,
         (SELECT count(*)::integer FROM conversions v WHERE v.site_id = c.site_id AND v.call_id = c.id),
         t.currency, t.consent_mode, t.conversion_time, t.undo_minutes,
-        l.action, l.actor_kind, l.actor, coalesce(nullif(u.name, ''), u.email), l.at,
+        l.action, l.actor_kind, l.actor, coalesce(nullif(u.name, ''), u.email, l.key_name), l.at,
         d.id, d.action, d.before::text, now()
     FROM calls c JOIN sites t ON t.id = c.site_id
     LEFT JOIN sessions s

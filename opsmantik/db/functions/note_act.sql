@@ -1,6 +1,6 @@
 -- A line in the log of administrative acts, in the transaction of the act itself: no act without its line, no line
 -- without its act. About a site, or with no site about the installation. Called by the functions that act, and by the
--- application for what it changes itself; the actor is whoever's transaction it is.
+-- application for what it changes itself; the actor is whoever's transaction it is, a person, a key, or both.
 CREATE OR REPLACE FUNCTION note_act(p_site uuid, p_id uuid, p_action text, p_subject text, p_detail jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
@@ -10,6 +10,7 @@ DECLARE
     v_before text := current_setting('app.maintenance', true);
 BEGIN
     SELECT coalesce(nullif(u.name, '') || ' <' || u.email || '>', u.email) INTO v_name FROM users u WHERE u.id = v_actor;
+    v_name := nullif(concat_ws(', ', v_name, 'key ' || nullif(current_setting('app.key_name', true), '')), '');
     IF v_name IS NULL AND session_user <> current_user THEN
         RAISE EXCEPTION 'nobody is signed in' USING ERRCODE = 'insufficient_privilege';
     END IF;

@@ -52,6 +52,7 @@ BEGIN
 END
 $$;
 
+-- The score of a call that was just stored. Nobody judges what a telephone system reports, so this is when it is announced.
 CREATE OR REPLACE FUNCTION score_call(p_site uuid, p_call uuid, p_score integer, p_breakdown jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
@@ -59,6 +60,9 @@ BEGIN
     SET LOCAL app.maintenance = 'on';
     UPDATE calls SET lead_score = p_score, lead_score_at_match = p_score, score_breakdown = p_breakdown
     WHERE site_id = p_site AND id = p_call;
+    IF has_listeners(p_site) THEN
+        PERFORM announce_lead(p_site, p_call, false);
+    END IF;
 END
 $$;
 REVOKE EXECUTE ON FUNCTION record_call_v2, score_call FROM PUBLIC;

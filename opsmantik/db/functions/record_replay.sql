@@ -25,8 +25,9 @@ BEGIN
         replayed_at = coalesce(r.replayed_at, CASE WHEN p_let_in THEN now() END)
     WHERE r.site_id = p_site AND r.id = p_rejected;
     INSERT INTO replays (site_id, id, rejected_id, actor, actor_email, replay_count, outcome, error)
-    SELECT p_site, p_id, p_rejected, u.id, u.email, record_replay.replay_count, p_outcome, left(p_error, 500)
-    FROM users u WHERE u.id = v_person;
+    SELECT p_site, p_id, p_rejected, u.id, coalesce(u.email, current_setting('app.key_name', true)),
+        record_replay.replay_count, p_outcome, left(p_error, 500)
+    FROM (SELECT v_person AS id) w LEFT JOIN users u ON u.id = w.id;
     IF p_let_in AND v_old.replayed_at IS NULL THEN
         INSERT INTO counter_journal (site_id, tally, changed_at)
         VALUES (p_site, ARRAY[ROW(p_site, v_old.reason, -1, v_old.received_at)::tally_draft], now());

@@ -50,14 +50,23 @@ BEGIN
 END
 $$;
 
--- Marks leads as judged, with nothing found.
+-- Marks leads as judged, with nothing found, and tells those who want to hear of them.
 CREATE OR REPLACE FUNCTION clear_leads(p_sites uuid[], p_calls uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
+DECLARE
+    v_lead record;
 BEGIN
     SET LOCAL app.maintenance = 'on';
-    UPDATE calls c SET suspicion = '{}' FROM unnest(p_sites, p_calls) AS d (site_id, id)
-    WHERE c.site_id = d.site_id AND c.id = d.id AND c.suspicion IS NULL;
+    FOR v_lead IN
+        WITH judged AS (
+            UPDATE calls c SET suspicion = '{}' FROM unnest(p_sites, p_calls) AS d (site_id, id)
+            WHERE c.site_id = d.site_id AND c.id = d.id AND c.suspicion IS NULL RETURNING c.site_id, c.id
+        )
+        SELECT j.site_id, j.id FROM judged j WHERE has_listeners(j.site_id) ORDER BY 1, 2
+    LOOP
+        PERFORM announce_lead(v_lead.site_id, v_lead.id, false);
+    END LOOP;
 END
 $$;
 
@@ -68,9 +77,11 @@ AS $$
 DECLARE
     v_before counter_entry[];
     v_version integer;
+    v_is_new boolean;
 BEGIN
     SET LOCAL app.maintenance = 'on';
     PERFORM lock_leads(p_site, ARRAY[p_call]);
+    SELECT c.suspicion IS NULL INTO v_is_new FROM calls c WHERE c.site_id = p_site AND c.id = p_call;
     v_before := call_entries(p_site, ARRAY[p_call], -1);
     UPDATE calls c SET status = 'suspicious', suspicion = p_reasons, version = c.version + 1, updated_at = now()
     WHERE c.site_id = p_site AND c.id = p_call AND c.status = 'intent' AND c.merged_into IS NULL RETURNING c.version INTO v_version;
@@ -82,6 +93,12 @@ BEGIN
         array_to_string(p_reasons, ', '));
     INSERT INTO counter_journal (site_id, entries, changed_at, last_intent_at)
     VALUES (p_site, v_before || call_entries(p_site, ARRAY[p_call], 1), now(), now());
+    IF v_is_new THEN
+        PERFORM announce_lead(p_site, p_call, true);
+    ELSE
+        PERFORM offer_webhooks(p_site, 'lead.decided', p_call, jsonb_build_object('decision', jsonb_build_object(
+            'action', 'suspect', 'by', 'rule', 'from_status', 'intent', 'to_status', 'suspicious')));
+    END IF;
     RETURN true;
 END
 $$;

@@ -27,7 +27,19 @@ class Part(NamedTuple):
     needs: Capability
 
 
-PARTS: Final[tuple[Part, ...]] = ()
+PARTS: Final[tuple[Part, ...]] = (
+    Part("members", Capability.MEMBERS),
+    Part("membership", Capability.READ),
+    Part("ownership", Capability.OWN),
+    Part("keys", Capability.KEYS),
+    Part("origins", Capability.WRITE),
+    Part("limits", Capability.WRITE),
+    Part("refused", Capability.TEND),
+    Part("privacy", Capability.ERASE),
+    Part("log", Capability.WRITE),
+    Part("webhooks", Capability.WRITE),
+    Part("notifications", Capability.READ),
+)
 
 
 @asynccontextmanager

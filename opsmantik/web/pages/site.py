@@ -11,10 +11,13 @@ from opsmantik import clock
 from opsmantik.dashboard.cards.newest_intents import SHOWS, Show, newest_intents
 from opsmantik.dashboard.cards.tiles import tiles
 from opsmantik.errors import NotFound
+from opsmantik.sites import limits
 from opsmantik.sites import store as sites
 from opsmantik.web.api import READS
 from opsmantik.web.guard import asker
 from opsmantik.web.rendering import PageRequest, View, page, view_of
+
+WHOLE = {"tiles", "intents"}
 
 
 def _show(request: PageRequest) -> Show:
@@ -43,6 +46,8 @@ async def _answer(request: PageRequest, template: str, needs: set[str]) -> Respo
         over = clock.site_day(site.time_zone, today)
         if "tiles" in needs:
             known["tiles"] = await tiles(connection, site.id, over)
+        if needs == WHOLE:
+            known["quota"] = await limits.quota(connection, site.id)
         if "intents" in needs:
             known["intents"] = await newest_intents(connection, site.id, show, over)
     view: View = view_of(request, site.time_zone)
@@ -53,7 +58,7 @@ async def _answer(request: PageRequest, template: str, needs: set[str]) -> Respo
 @get("/sites/{site_id:uuid}", opt=READS)
 async def show_site(request: PageRequest) -> Response[Any]:
     """The whole page."""
-    return await _answer(request, "site.html", {"tiles", "intents"})
+    return await _answer(request, "site.html", WHOLE)
 
 
 @get("/sites/{site_id:uuid}/cards/tiles", opt=READS)

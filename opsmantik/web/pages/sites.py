@@ -84,9 +84,7 @@ async def create_site(request: PageRequest) -> Response[Any]:
     problems = _problems(fields, view_of(request))
     if problems:
         return _new_site_page(request, fields, problems, 422)
-    site_id = await sites.create_site(
-        request.app.state.database, request.state.person.user_id, sites.new_site(**fields)
-    )
+    site_id = await sites.create_site(request.app.state.database, asker(request), sites.new_site(**fields))
     return Redirect(f"/sites/{site_id}", status_code=303)
 
 

@@ -1,0 +1,47 @@
+"""Every table that belongs to sites: how an erasure reaches it, or why nothing of a visitor is in it.
+
+A test compares this list with the database, so a new table cannot be forgotten: whoever makes one says here what an
+erasure does with it (``db/functions/erasure.sql``) and, if it holds anything of a visitor, sees to it that it does.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+BY_VISIT: Final = "erased with the visit"
+BY_LEAD: Final = "erased with the lead"
+
+ERASED: Final[dict[str, str]] = {
+    "session_keys": BY_VISIT,
+    "sessions": BY_VISIT,
+    "events": BY_VISIT,
+    "calls": BY_VISIT + ", by number or visitor where it has none, and with the lead that it repeats",
+    "visitors": "erased with the last visit; else counted again from those that are left",
+    "intent_actions": BY_LEAD,
+    "conversions": BY_LEAD + "; order ids that a platform has stay on the certificate",
+    "conversion_moves": "erased with the conversion",
+    "webhook_deliveries": BY_LEAD,
+    "lead_notices": BY_LEAD,
+    "rejected_events": "erased where its payload names a visit, a visitor, an ad click or what was asked for",
+    "replays": "erased with the refused event",
+    "call_signatures": "the answer that names the lead or its visit is blanked; the hash stays, against replays",
+    "counter_journal": "folded in the transaction that erases",
+    "counter_days": "what the rows counted is taken back; a key that only they had goes with it",
+}
+"""What holds something of visitors."""
+
+NOBODYS: Final[dict[str, str]] = {
+    "ingest_tally": "numbers by hour and outcome",
+    "site_pulse": "numbers and times of a site",
+    "site_members": "people of the site, not visitors",
+    "site_origins": "addresses of the site's own pages",
+    "site_acts": "administrative acts; functions put no visitor's data in them",
+    "site_keys": "keys of programs",
+    "call_secrets": "secrets of telephone systems",
+    "invites": "people of the site, not visitors",
+    "ownership_offers": "people of the site, not visitors",
+    "webhooks": "addresses of the site's own programs",
+    "notice_wishes": "people of the site, not visitors",
+    "erasures": "a keyed hash of the subject; sealed besides until it is finished",
+}
+"""What holds nothing of visitors, and why not."""
