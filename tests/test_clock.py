@@ -161,6 +161,7 @@ def instants_around_transitions(zone_name: str) -> set[datetime]:
     return found
 
 
+@pytest.mark.slow
 async def test_postgres_sees_the_same_day_at_every_change_of_clocks(owner: Any, database: Any) -> None:
     """Figures by the row compare instants with a day's range; counters cut days in SQL: the same days, then.
 

@@ -22,6 +22,8 @@ from opsmantik import outbound
 from opsmantik.errors import AddressRefused
 from opsmantik.outbound import CallFailed, Outbound, Rules, is_public, read_address, transport
 
+pytestmark = pytest.mark.slow
+
 LOOPBACK = [ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")]
 
 PUBLIC = ["1.1.1.1", "8.8.8.8", "93.184.215.14", "2606:4700::1111", "2a02:26f0::1", "2400:cb00::1"]

@@ -14,6 +14,8 @@ from opsmantik.ingest.writer import Writer
 from opsmantik.upkeep.folding import fold_all
 from tests.counters.world import Traffic, site_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def site(app_database: Any, make_site: Any, database: Any, monkeypatch: pytest.MonkeyPatch) -> Any:

@@ -23,6 +23,8 @@ from opsmantik.people.credentials import Tokens
 from opsmantik.settings import Settings
 from opsmantik.upkeep import sealing
 
+pytestmark = pytest.mark.slow
+
 TOKENS = Tokens("access", "refresh")
 
 

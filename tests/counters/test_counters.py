@@ -16,6 +16,8 @@ from opsmantik.upkeep.folding import fold_all
 from opsmantik.upkeep.runner import JOBS
 from tests.counters.world import Traffic, site_of
 
+pytestmark = pytest.mark.slow
+
 # Around the end of a month and the nights on which clocks change in Europe.
 BEGAN = datetime(2026, 10, 24, 6, tzinfo=UTC)
 DAYS = 9

@@ -86,6 +86,7 @@ async def test_a_migration_behind_a_long_transaction_lets_go_and_tries_again(emp
     await owner.close()
 
 
+@pytest.mark.slow
 async def test_one_that_never_gets_its_lock_says_so(empty, tmp_path, monkeypatch):
     owner = await asyncpg.connect(empty)
     await owner.execute("CREATE TABLE busy (n int)")

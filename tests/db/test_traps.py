@@ -24,6 +24,8 @@ from tests.db import walls
 from tests.db.two_sites import HALVES, A, B, build, id_of
 from tests.db.walls import ASKERS, Walls
 
+pytestmark = pytest.mark.slow
+
 DENIED = asyncpg.InsufficientPrivilegeError
 PRODUCT = Path(opsmantik.__file__).parent
 

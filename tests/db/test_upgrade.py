@@ -18,6 +18,8 @@ from opsmantik.db.migrate import APP_ROLE, migrate, migration_files
 from tests.conftest import SECRET, _numbers
 from tests.db.schema import HEAD, SCHEMA
 
+pytestmark = pytest.mark.slow
+
 # Each file is schema.sql as it was released, named after the newest migration in it.
 RELEASED = sorted((Path(__file__).parent / "released").glob("20*.sql"))
 PASSWORD = roles.role_password(SECRET, roles.APP)

@@ -18,6 +18,8 @@ from opsmantik.demo.visits import Visit
 from opsmantik.ingest.bots import bot_name
 from opsmantik.sessions.device import read_user_agent
 
+pytestmark = pytest.mark.slow
+
 WEDNESDAY = date(2026, 10, 14)
 EVERY = pytest.mark.parametrize("business", BUSINESSES.values(), ids=BUSINESSES)
 

@@ -18,6 +18,8 @@ from opsmantik.ingest.writer import Refusal, Writer
 from opsmantik.settings import Settings
 from tests.ingest.conftest import now_ms, serve
 
+pytestmark = pytest.mark.slow
+
 A, B, C = (UUID(int=n) for n in (1, 2, 3))
 
 

@@ -18,6 +18,8 @@ from opsmantik.ingest.writer import Writer
 from opsmantik.sessions.draft import merge
 from tests.ingest.conftest import CHROME, now_ms
 
+pytestmark = pytest.mark.slow
+
 NOW = now_ms()
 GCLID = "Cj0KCQiAo_abcdefg123"
 MINUTE = 60_000

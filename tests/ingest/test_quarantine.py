@@ -13,6 +13,8 @@ from opsmantik.event import Reason
 from opsmantik.ingest.drops import KEPT, KEPT_AN_HOUR, KEPT_BYTES, MESSAGES, STATUS, Quarantine
 from tests.ingest.conftest import CHROME, now_ms
 
+pytestmark = pytest.mark.slow
+
 EVIL = "https://evil.example"
 BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 

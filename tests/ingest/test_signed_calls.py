@@ -26,6 +26,8 @@ from opsmantik.sites import call_secrets
 from opsmantik.upkeep.purge import purge
 from tests.ingest.conftest import Door, serve
 
+pytestmark = pytest.mark.slow
+
 V1, V2 = "/api/call-event", "/api/call-event/v2"
 KEYRING = Keyring([key_of(bytes.fromhex(new_key()))])
 

@@ -22,6 +22,8 @@ from opsmantik.settings import Settings
 from tests.conftest import SECRET, run
 from tests.ingest.conftest import now_ms, serve
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_poisonous_event_does_not_harm_ninety_nine_others(door, make_site, owner, item, monkeypatch):
     """NUL never comes this far by the doors, so it is put into the event behind them."""

@@ -163,10 +163,10 @@ def around() -> Iterator[Mutant]:
     )
     yield Mutant(
         "role above the walls",
-        "member of the owner",
-        f"GRANT {OWNER} TO {APP}",
+        "pg_read_all_data",
+        f"GRANT pg_read_all_data TO {APP}",
         ("privileges",),
-        f"REVOKE {OWNER} FROM {APP}",
+        f"REVOKE pg_read_all_data FROM {APP}",
     )
     yield Mutant(
         "functions open when made", "default privileges", f"ALTER DEFAULT PRIVILEGES FOR ROLE {OWNER} GRANT EXECUTE ON FUNCTIONS TO PUBLIC",

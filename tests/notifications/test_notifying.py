@@ -25,6 +25,8 @@ from opsmantik.webhooks.store import Keeper
 from tests.decisions.conftest import Desk
 from tests.mailbox import Mailbox, mail_server
 
+pytestmark = pytest.mark.slow
+
 NUMBER = "+902125550101"
 
 

@@ -21,6 +21,8 @@ from opsmantik.people.attempts import (
     Attempts,
 )
 
+pytestmark = pytest.mark.slow
+
 ME, HERE = "a@example.com", "192.0.2.1"
 Later = Callable[[float], Awaitable[None]]
 

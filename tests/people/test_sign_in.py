@@ -20,6 +20,8 @@ from opsmantik.people.first_admin import create_first_admin, setup_link
 from opsmantik.people.passwords import Passwords
 from opsmantik.people.sign_in import Client, sign_in
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "correct horse battery"
 Enter = Callable[..., Awaitable[str | None]]
 

@@ -17,6 +17,8 @@ from opsmantik.decisions.decide import Decision, decide
 from opsmantik.intents.status import Action
 from tests.ingest.conftest import now_ms
 
+pytestmark = pytest.mark.slow
+
 MODES = ("required", "implied", "legacy")
 WORDS = (True, False, None)
 GOES_OUT = ("queued", "sent", "accepted", "matched")

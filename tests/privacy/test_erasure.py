@@ -33,6 +33,8 @@ from tests.counters.world import Traffic, site_of
 from tests.ingest.conftest import now_ms, serve
 from tests.privacy.conftest import KEYRING, SEALS, Keeper, dumped, places_of, rows_of
 
+pytestmark = pytest.mark.slow
+
 PHONE = "+905321112233"
 SPELLINGS = ("+905321112233", "905321112233", "0532 111 22 33", "(0532) 111-22-33", "532%20111%2022%2033")
 EMAIL = "Ayse.Yilmaz@example.org"

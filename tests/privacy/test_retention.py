@@ -16,6 +16,8 @@ from tests.conftest import Dsns
 from tests.dashboard.world import insert
 from tests.privacy.conftest import rows_of
 
+pytestmark = pytest.mark.slow
+
 
 def month_ago(n: int) -> date:
     now = datetime.now(UTC)

@@ -14,6 +14,8 @@ import structlog
 from opsmantik.upkeep import runner
 from opsmantik.upkeep.runner import JOBS, Job, Upkeep, latest_runs, run_job
 
+pytestmark = pytest.mark.slow
+
 _numbers = count(1)
 
 

@@ -19,6 +19,8 @@ from opsmantik.people.credentials import Tokens
 from opsmantik.upkeep import sealing
 from opsmantik.upkeep.sealing import SEALED, SealedTable
 
+pytestmark = pytest.mark.slow
+
 OLD, NEW, NEWER = (key_of(bytes([n]) * 32) for n in (1, 2, 3))
 TOKENS = Tokens("access", "refresh")
 

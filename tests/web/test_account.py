@@ -18,6 +18,8 @@ from tests.mailbox import Mail, Mailbox, mail_server
 from tests.web.browsing import PASSWORD, Browser, Running, running
 from tests.web.codes import set_up
 
+pytestmark = pytest.mark.slow
+
 NEW = "another horse, another battery"
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
 PHONE = (

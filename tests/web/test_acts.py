@@ -21,6 +21,8 @@ from tests.web.browsing import Running
 from tests.web.team import Somebody, Team, new_team, sign_in, somebody, text_of
 from tests.web.world import Programs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def team(owner: Any, web: Running) -> Team:

@@ -16,6 +16,8 @@ import pytest_asyncio
 from tests.web.browsing import TOKEN, Running
 from tests.web.team import ROLES, Somebody, Team, new_team, sign_in
 
+pytestmark = pytest.mark.slow
+
 RANK = {None: 0, "analyst": 1, "operator": 2, "admin": 3, "owner": 4}
 NOBODY = str(uuid4())
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}

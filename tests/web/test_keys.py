@@ -20,6 +20,8 @@ from opsmantik.web.openapi import document
 from tests.web.browsing import Running
 from tests.web.world import World
 
+pytestmark = pytest.mark.slow
+
 READ, DECIDE, TEND = Capability.READ, Capability.DECIDE, Capability.TEND
 MakeKey = Callable[..., Awaitable[str]]
 

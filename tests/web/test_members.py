@@ -22,6 +22,8 @@ from tests.web.browsing import PASSWORD, TOKEN, Running, running
 from tests.web.team import Somebody, Team, acts, links, new_team, roles, sign_in, somebody, text_of
 from tests.web.world import Programs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def box() -> AsyncIterator[Mailbox]:

@@ -24,6 +24,8 @@ from opsmantik.web.language import catalogue
 from tests.web.browsing import Browser, Running, running
 from tests.web.oidc_provider import Claims, TestProvider, hs256, now, unsigned, words_of
 
+pytestmark = pytest.mark.slow
+
 EN = catalogue("en")
 
 

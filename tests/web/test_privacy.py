@@ -14,6 +14,8 @@ from opsmantik.people.capabilities import MEMBER_ROLES
 from tests.ingest.conftest import CHROME
 from tests.privacy.conftest import places_of
 
+pytestmark = pytest.mark.slow
+
 PLACE = "/sites/{}/settings/privacy"
 
 

@@ -12,6 +12,8 @@ from opsmantik.web import guard
 from tests.web.browsing import PASSWORD, Browser
 from tests.web.codes import HERE, set_up
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def person(web: Any, make_person: Any, owner: Any) -> Any:

@@ -12,6 +12,8 @@ import structlog
 from opsmantik.cli.logs import configure
 from tests.web.browsing import PASSWORD, Running
 
+pytestmark = pytest.mark.slow
+
 Lines = list[dict[str, Any]]
 
 

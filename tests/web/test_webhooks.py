@@ -19,6 +19,8 @@ from tests.web.test_pages import visit
 from tests.web.world import Programs, World
 from tests.webhooks.receiver import Receiver, receiving
 
+pytestmark = pytest.mark.slow
+
 EVENTS = ["lead.created", "lead.decided", "conversion.state_changed"]
 TICKED = dict.fromkeys(EVENTS, "on")
 

@@ -27,6 +27,8 @@ from tests.web.who_may import (
     said_wrong,
 )
 
+pytestmark = pytest.mark.slow
+
 # What somebody without an account must reach, and why.
 OPEN = {
     "/healthz": "is it alive", "/readyz": "is it ready", "/api/health": "the same, for the first generation",

@@ -7,6 +7,7 @@ read and for a change to be seen in (``make docs`` writes it: read the differenc
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -132,7 +133,19 @@ async def open_house(running: Running, walls: Walls, password_hash: str) -> Hous
         browsers[who] = running.browser()
         answer = await browsers[who].sign_in(emails[walls.world.person(who)])
         assert answer.status_code == 303, (who, answer.status_code)
+    await _settled(walls)
     return House(running, walls, browsers)
+
+
+async def _settled(walls: Walls) -> None:
+    """Until the server has counted and judged what it found: what changes after that, somebody has changed."""
+    for _ in range(100):
+        if await walls.admin.fetchval(
+            "SELECT NOT EXISTS (SELECT FROM counter_journal) AND NOT EXISTS (SELECT FROM calls WHERE suspicion IS NULL)"
+        ):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("the leads of two_sites.py are neither counted nor judged after ten seconds")
 
 
 # What is asked. A request is about site a: by its path, or where that names none, by what is said here.

@@ -19,6 +19,8 @@ from opsmantik.webhooks.messages import CREATED
 from tests.webhooks.conftest import Sender
 from tests.webhooks.receiver import receiving
 
+pytestmark = pytest.mark.slow
+
 NOW = timedelta(seconds=-1)
 
 

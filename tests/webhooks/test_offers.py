@@ -20,6 +20,8 @@ from opsmantik.intents.status import Action
 from opsmantik.webhooks import store
 from opsmantik.webhooks.messages import CREATED, DECIDED, EVENTS, MOVED, DecisionData, Message, as_sent
 
+pytestmark = pytest.mark.slow
+
 NOWHERE = "https://hooks.example/x"
 _NOW = timedelta(seconds=-1)  # a moment after the webhook was made
 
