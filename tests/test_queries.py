@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import opsmantik
 from tests.sql_places import statements
 from tests.tenancy import tenant_relations
 
@@ -89,3 +92,31 @@ async def test_no_view_hides_whose_rows_it_shows(owner: Any) -> None:
         " AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')"
     )
     assert [row["relname"] for row in rows] == []
+
+
+# What would stay with a pooled connection: going back, it is only told to forget its settings.
+LASTING = re.compile(r"\bpg_(?:try_)?advisory_lock\(|\bLISTEN\s|\bDECLARE\s+\w+\s+CURSOR\s+WITH\s+HOLD")
+OWN_CONNECTIONS = {
+    "cli/keys.py": "the owner's connection of one command",
+    "web/live.py": "words about db/listen.py",
+    "db/listen.py": "a connection of its own, which listens and does nothing else",
+    "db/migrate.py": "the owner's connection of one migration",
+    "demo/store.py": "the owner's connection of one command",
+    "demo/queries.sql": "the owner's connection of one command",
+    "upkeep/runner.py": "the owner's connection of one job",
+}
+
+
+def test_nothing_stays_with_a_pooled_connection() -> None:
+    """``db.connect.leave_nothing`` relies on it."""
+    home = Path(opsmantik.__file__).parent
+    paths = [*home.rglob("*.py"), *home.rglob("*.sql")]
+    found = {
+        str(path.relative_to(home))
+        for path in paths
+        if "migrations" not in path.parts and path.name != "schema.sql" and LASTING.search(path.read_text())
+    }
+    assert found - OWN_CONNECTIONS.keys() == set()
+    assert LASTING.search("SELECT pg_advisory_lock(1)") and not LASTING.search(
+        "SELECT pg_advisory_xact_lock(1)"
+    )
