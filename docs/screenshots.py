@@ -11,6 +11,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page, async_playwright
 
+from opsmantik.web.pages.settings import PARTS
 from tests.browser import DESKTOP, FLAGS, PHONE, System, chromium, running_system
 
 IMAGES = Path(__file__).parent / "images"
@@ -49,6 +50,12 @@ async def take(browser: Browser, system: System, size: str, theme: str, empty: s
     await page.click("main a:has-text('Vinç')")
     await page.wait_for_selector("#newest-intents tr[data-lead]")
     await picture(page, f"site-{size}-{theme}")
+    own = page.url.partition("?")[0].partition("#")[0]
+    if (size, theme) in (("desktop", "light"), ("phone", "dark")):
+        for part in PARTS:
+            await page.goto(f"{own}/settings/{part.name}")
+            if page.url.startswith(own):  # the rare ones ask for the password again
+                await picture(page, f"settings-{part.name}-{size}-{theme}")
     await page.goto(empty)
     await picture(page, f"site-empty-{size}-{theme}")
     await page.goto(f"{system.base_url}/sites/new")

@@ -52,7 +52,8 @@ async def _account_page(
         has_password=account is not None and account.password_hash is not None,
         has_factor=factor is not None and factor.confirmed_at is not None,
         sign_ins=[(each, device_words(view, each.user_agent)) for each in sign_ins],
-        problem_at=problem[0], problem=problem[1], can_mail=state.mailer.is_on, **given,
+        problem_at=problem[0], problem=problem[1], can_mail=state.mailer.is_on, providers=state.oidc.listed,
+        **given,
     )  # fmt: skip
 
 

@@ -27,18 +27,19 @@ class Part(NamedTuple):
     needs: Capability
 
 
+# First what makes the site work, then who works with it, then what leaves it, then what is rare.
 PARTS: Final[tuple[Part, ...]] = (
-    Part("members", Capability.MEMBERS),
-    Part("membership", Capability.READ),
-    Part("ownership", Capability.OWN),
-    Part("keys", Capability.KEYS),
     Part("origins", Capability.WRITE),
-    Part("limits", Capability.WRITE),
     Part("refused", Capability.TEND),
+    Part("limits", Capability.WRITE),
+    Part("members", Capability.MEMBERS),
+    Part("notifications", Capability.READ),
+    Part("webhooks", Capability.WRITE),
+    Part("keys", Capability.KEYS),
     Part("privacy", Capability.ERASE),
     Part("log", Capability.WRITE),
-    Part("webhooks", Capability.WRITE),
-    Part("notifications", Capability.READ),
+    Part("membership", Capability.READ),
+    Part("ownership", Capability.OWN),
 )
 
 
