@@ -65,8 +65,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     machines share a database."""
 
     smtp_url: str | None = None
-    """Mail server, as in smtp://user:password@mail.example.com:587 (STARTTLS where it is offered; with a password it must be,
-    unless the server is on this machine) or smtps://…:465. Not set: nothing is mailed; links are shown to be copied instead."""
+    """Mail server, as in smtp://user:password@mail.example.com:587 (STARTTLS where it is offered; with a password it
+    must be, unless the server is on this machine) or smtps://…:465. Not set: nothing is mailed; links are shown to be
+    copied instead."""
 
     mail_from: str | None = None
     """Sender of mail, as in OpsMantik <leads@example.com>. Not set: opsmantik@ and the host of the public address."""
