@@ -362,6 +362,17 @@ async def test_what_is_written_while_a_month_moves_arrives_once(
     assert taps == conversions > 300
 
 
+async def made_in_the_end(connection: Any, month: date) -> None:
+    """As the runner does it: a job that could not have its locks is tried again."""
+    for _ in range(3):
+        try:
+            await make_months_ahead(connection, first=month, ahead=0)
+            return
+        except asyncpg.LockNotAvailableError:
+            await asyncio.sleep(0.2)
+    await make_months_ahead(connection, first=month, ahead=0)
+
+
 async def test_months_made_under_full_traffic_of_that_month_lose_nothing(
     database: Any, traffic: Any, owner: Any, june: date
 ) -> None:
@@ -371,7 +382,7 @@ async def test_months_made_under_full_traffic_of_that_month_lose_nothing(
             writers = Writers(traffic, after(june, n))
             tasks = [asyncio.create_task(writers.write(new_every=1)) for _ in range(4)]
             await asyncio.sleep(0.05 * n)
-            await make_months_ahead(connection, first=writers.month, ahead=0)
+            await made_in_the_end(connection, writers.month)
             writers.stop = True
             await asyncio.gather(*tasks)
             assert await places(owner, writers.month) == named(
