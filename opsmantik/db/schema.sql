@@ -2924,20 +2924,6 @@ CREATE FUNCTION public.key_label(p_name text, p_last_four text) RETURNS text
     LANGUAGE sql IMMUTABLE
     AS $$ SELECT p_name || ' …' || p_last_four $$;
 
-CREATE FUNCTION public.key_maker() RETURNS uuid
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-    AS $$
-DECLARE
-    v_person uuid := nullif(current_setting('app.person', true), '')::uuid;
-BEGIN
-    IF v_person IS NULL OR coalesce(current_setting('app.key_name', true), '') <> '' THEN
-        RAISE EXCEPTION 'keys are for people to make' USING ERRCODE = 'insufficient_privilege';
-    END IF;
-    RETURN v_person;
-END
-$$;
-
 CREATE FUNCTION public.key_maker_name(p_site uuid, p_maker uuid) RETURNS text
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -2957,7 +2943,7 @@ BEGIN
     IF coalesce(site_role(p_site), '') NOT IN ('platform_admin', 'owner', 'admin') THEN
         RAISE EXCEPTION 'the asker manages no keys of this site' USING ERRCODE = 'insufficient_privilege';
     END IF;
-    RETURN key_maker();
+    RETURN acting_person();
 END
 $$;
 
@@ -3350,7 +3336,7 @@ CREATE FUNCTION public.make_person_key(p_id uuid, p_act uuid, p_hash bytea, p_la
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
-    v_person uuid := key_maker();
+    v_person uuid := acting_person();
 BEGIN
     IF p_only IS NOT NULL AND NOT coalesce(p_only = ANY (nullif(current_setting('app.sites', true), '')::uuid[]), false) THEN
         RAISE EXCEPTION 'not a site of the asker''s' USING ERRCODE = 'insufficient_privilege';
@@ -3939,6 +3925,9 @@ BEGIN
     UPDATE webhooks w SET secret = p_secret, next_secret = p_next, key_id = p_key_id, updated_at = now(),
         rotating_since = CASE WHEN p_next IS NOT NULL THEN now() END
     WHERE w.site_id = p_site AND w.id = p_id RETURNING w.url INTO v_url;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
     PERFORM note_act(p_site, p_act, CASE WHEN p_next IS NULL THEN 'webhooks.retire_secret' ELSE 'webhooks.rotate_secret' END,
         webhook_host(v_url), '{}');
 END
@@ -4531,7 +4520,7 @@ CREATE FUNCTION public.revoke_person_key(p_key uuid, p_act uuid) RETURNS boolean
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
-    v_person uuid := key_maker();
+    v_person uuid := acting_person();
     v_label text;
 BEGIN
     UPDATE person_keys k SET revoked_at = now() WHERE k.id = p_key AND k.user_id = v_person AND k.revoked_at IS NULL
@@ -4568,7 +4557,7 @@ CREATE FUNCTION public.rotate_person_key(p_key uuid, p_id uuid, p_act uuid, p_ha
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
-    v_person uuid := key_maker();
+    v_person uuid := acting_person();
     v_old person_keys;
 BEGIN
     SELECT k.* INTO v_old FROM person_keys k WHERE k.id = p_key AND k.user_id = v_person AND k.replaced_by IS NULL
@@ -7411,8 +7400,6 @@ REVOKE ALL ON FUNCTION public.key_holder(p_kind text, p_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.key_holder(p_kind text, p_hash bytea) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.key_label(p_name text, p_last_four text) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION public.key_maker() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.key_maker_name(p_site uuid, p_maker uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.key_maker_name(p_site uuid, p_maker uuid) TO opsmantik_app;

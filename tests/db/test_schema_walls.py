@@ -754,7 +754,7 @@ OWNERS = {
     "consent_basis", "call_consent", "consent_allows", "refresh_consent", "kept_since", "needs_call",
     "forget_facts_before", "expire_calls", "months_before", "expire_visits", "is_over", "expire_visitors",
     "expire_rejected", "forget_addresses", "drop_month_of_events", "drop_month_of_visits", "lock_month",
-    "key_label", "key_role", "is_live_key", "key_maker", "key_manager", "take_code", "renew_sign_in",
+    "key_label", "key_role", "is_live_key", "key_manager", "take_code", "renew_sign_in",
     "list_users", "add_user", "switch_user", "reset_second_factor", "offer_user_link", "acting_person",
     "member_manager", "grantable_role", "untouchable", "may_invite", "invite_state", "invites_wait", "invite_of",
     "lock_invite", "take_invite", "site_keeper", "platform_keeper", "note_quotas", "decider", "move_conversion",

@@ -1,21 +1,7 @@
 -- Making, replacing and revoking keys: by people, never by a key, which could otherwise outlive itself. Each act leaves
 -- its line in the log. p_act: that line's id.
 
--- The person whose transaction it is. An error for a key, and for nobody.
-CREATE OR REPLACE FUNCTION key_maker() RETURNS uuid
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp
-AS $$
-DECLARE
-    v_person uuid := nullif(current_setting('app.person', true), '')::uuid;
-BEGIN
-    IF v_person IS NULL OR coalesce(current_setting('app.key_name', true), '') <> '' THEN
-        RAISE EXCEPTION 'keys are for people to make' USING ERRCODE = 'insufficient_privilege';
-    END IF;
-    RETURN v_person;
-END
-$$;
-
--- The same for a site's keys and secrets: the person, or an error where their role does not manage them.
+-- For a site's keys and secrets: the person (acting_person, members.sql), or an error where their role does not manage them.
 CREATE OR REPLACE FUNCTION key_manager(p_site uuid) RETURNS uuid
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp
 AS $$
@@ -23,7 +9,7 @@ BEGIN
     IF coalesce(site_role(p_site), '') NOT IN ('platform_admin', 'owner', 'admin') THEN
         RAISE EXCEPTION 'the asker manages no keys of this site' USING ERRCODE = 'insufficient_privilege';
     END IF;
-    RETURN key_maker();
+    RETURN acting_person();
 END
 $$;
 
@@ -33,7 +19,7 @@ CREATE OR REPLACE FUNCTION make_person_key(p_id uuid, p_act uuid, p_hash bytea, 
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
-    v_person uuid := key_maker();
+    v_person uuid := acting_person();
 BEGIN
     IF p_only IS NOT NULL AND NOT coalesce(p_only = ANY (nullif(current_setting('app.sites', true), '')::uuid[]), false) THEN
         RAISE EXCEPTION 'not a site of the asker''s' USING ERRCODE = 'insufficient_privilege';
@@ -57,7 +43,7 @@ RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
-    v_person uuid := key_maker();
+    v_person uuid := acting_person();
     v_old person_keys;
 BEGIN
     SELECT k.* INTO v_old FROM person_keys k WHERE k.id = p_key AND k.user_id = v_person AND k.replaced_by IS NULL
@@ -79,7 +65,7 @@ CREATE OR REPLACE FUNCTION revoke_person_key(p_key uuid, p_act uuid) RETURNS boo
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
-    v_person uuid := key_maker();
+    v_person uuid := acting_person();
     v_label text;
 BEGIN
     UPDATE person_keys k SET revoked_at = now() WHERE k.id = p_key AND k.user_id = v_person AND k.revoked_at IS NULL
@@ -154,7 +140,7 @@ BEGIN
     RETURN true;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION key_maker, key_manager, make_person_key, rotate_person_key, revoke_person_key, make_site_key,
+REVOKE EXECUTE ON FUNCTION key_manager, make_person_key, rotate_person_key, revoke_person_key, make_site_key,
     rotate_site_key, revoke_site_key FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION make_person_key, rotate_person_key, revoke_person_key, make_site_key, rotate_site_key,
     revoke_site_key TO opsmantik_app;

@@ -94,6 +94,9 @@ BEGIN
     UPDATE webhooks w SET secret = p_secret, next_secret = p_next, key_id = p_key_id, updated_at = now(),
         rotating_since = CASE WHEN p_next IS NOT NULL THEN now() END
     WHERE w.site_id = p_site AND w.id = p_id RETURNING w.url INTO v_url;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
     PERFORM note_act(p_site, p_act, CASE WHEN p_next IS NULL THEN 'webhooks.retire_secret' ELSE 'webhooks.rotate_secret' END,
         webhook_host(v_url), '{}');
 END
