@@ -28,7 +28,7 @@ PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)(?:\s*;\s*(.*?))?\s*\\?$")
 # What an Apache-2.0 program may bring along unchanged. MPL binds its own files alone.
 ALLOWED = {
     "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0", "PostgreSQL", "Unlicense",
-    "0BSD", "Zlib", "CC0-1.0", "CC-BY-4.0", "BSD",
+    "0BSD", "MIT-CMU", "Zlib", "CC0-1.0", "CC-BY-4.0", "BSD",
 }  # fmt: skip
 # How packages write the same licence.
 SPELLINGS = {

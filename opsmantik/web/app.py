@@ -82,6 +82,9 @@ from opsmantik.web.pages import (
     sites,
     webhooks,
 )
+from opsmantik.web.pages import (
+    settings as settings_pages,
+)
 from opsmantik.web.rendering import environment
 from opsmantik.web.static_files import StaticFiles
 
@@ -159,7 +162,7 @@ class Application:
             *second_factor.HANDLERS, *confirm.HANDLERS, *passwords.HANDLERS, *demo.HANDLERS,
             *stream.HANDLERS, *stats.HANDLERS, *api.HANDLERS, *decisions.HANDLERS,
             *rpc.HANDLERS, *legacy.HANDLERS, *dead_letters.HANDLERS, *refused_api.HANDLERS,
-            *origins.HANDLERS, *limits.HANDLERS, *refused.HANDLERS,
+            *settings_pages.HANDLERS, *origins.HANDLERS, *limits.HANDLERS, *refused.HANDLERS,
             *members.HANDLERS, *membership.HANDLERS, *ownership.HANDLERS, *invite.HANDLERS, *log.HANDLERS,
             *keys.HANDLERS, *platform.HANDLERS, *acts.HANDLERS, *customers.HANDLERS,
             *privacy.HANDLERS, *privacy_api.HANDLERS,

@@ -6,18 +6,20 @@ Each part is a module of its own beside this one, with a template that extends `
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from litestar import Response
+from litestar import Response, get
+from litestar.response import Redirect
 
-from opsmantik.dashboard.asked import AskedSite, asked_site
-from opsmantik.errors import NotFound
-from opsmantik.people.capabilities import ROLES, Capability
-from opsmantik.web.guard import asker
-from opsmantik.web.rendering import PageRequest, page, view_of
+from opsmantik.dashboard.asked import AskedSite
+from opsmantik.people.capabilities import Capability
+from opsmantik.web.api import READS
+from opsmantik.web.pages.site_frame import may, site_of, site_page
+from opsmantik.web.rendering import PageRequest
+
+settings_of = site_of
+"""The asker's transaction and the site, for a part of the settings."""
 
 
 class Part(NamedTuple):
@@ -43,28 +45,27 @@ PARTS: Final[tuple[Part, ...]] = (
 )
 
 
-@asynccontextmanager
-async def settings_of(request: PageRequest, *, write: bool = False) -> AsyncIterator[tuple[Any, AskedSite]]:
-    """The asker's transaction, and the site that the address names; the transaction sees no other.
-
-    Raises :class:`~opsmantik.errors.NotFound` for a site that is not there or not the asker's, and
-    :class:`~opsmantik.errors.Forbidden` where their role on it does not allow what the route needs.
-    """
-    site_id: UUID = request.path_params["site_id"]
-    async with request.app.state.database.as_person(asker(request), write=write) as (connection, person):
-        site = await asked_site(connection, person, str(site_id))
-        if site is None:
-            raise NotFound(what="site")
-        yield connection, site
-
-
 def settings_page(
     request: PageRequest, part: str, site: AskedSite, *, status: int = 200, **context: Any
 ) -> Response[Any]:
     """A part's page, with the way to the other parts that this asker may open."""
-    held = ROLES.get(site.role, frozenset())
-    parts = [other.name for other in PARTS if other.needs in held]
-    return page(
-        request, f"settings_{part}.html", view=view_of(request, site.time_zone), status=status,
-        site=site, part=part, parts=parts, **context,
+    return site_page(
+        request, f"settings_{part}.html", site, "settings", status=status,
+        part=part, parts=_open_to(site), **context,
     )  # fmt: skip
+
+
+def _open_to(site: AskedSite) -> list[str]:
+    return [other.name for other in PARTS if may(site, other.needs)]
+
+
+@get("/sites/{site_id:uuid}/settings", opt=READS)
+async def show_settings(request: PageRequest) -> Redirect:
+    """To the first part that is the asker's to open."""
+    async with settings_of(request) as (_, site):
+        parts = _open_to(site)
+    site_id: UUID = site.id
+    return Redirect(f"/sites/{site_id}/settings/{parts[0]}", status_code=303)
+
+
+HANDLERS: Final = [show_settings]

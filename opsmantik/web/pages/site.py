@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from typing import Any, cast
-from uuid import UUID
 
 from litestar import Response, get
 
 from opsmantik import clock
 from opsmantik.dashboard.cards.newest_intents import SHOWS, Show, newest_intents
 from opsmantik.dashboard.cards.tiles import tiles
-from opsmantik.errors import NotFound
 from opsmantik.sites import limits
 from opsmantik.sites import store as sites
 from opsmantik.web.api import READS
-from opsmantik.web.guard import asker
-from opsmantik.web.rendering import PageRequest, View, page, view_of
+from opsmantik.web.pages.site_frame import site_of, site_page
+from opsmantik.web.rendering import PageRequest, view_of
 
 WHOLE = {"tiles", "intents"}
 
@@ -25,24 +23,15 @@ def _show(request: PageRequest) -> Show:
     return cast("Show", asked) if asked in SHOWS else "newest"
 
 
-def _site_id(request: PageRequest) -> UUID:
-    site_id: UUID = request.path_params["site_id"]
-    return site_id
-
-
 async def _answer(request: PageRequest, template: str, needs: set[str]) -> Response[Any]:
     """A page or card about one site: all its figures in one transaction, over the site's own today.
 
     Raises :class:`~opsmantik.errors.NotFound` for a site that is not there or not the asker's: no word which.
     """
-    state, show, site_id = request.app.state, _show(request), _site_id(request)
+    state, show = request.app.state, _show(request)
     known: dict[str, Any] = {"show": show}
-    async with state.database.as_person(asker(request)) as (connection, person):
-        site = await sites.one_site(connection, person, site_id)
-        if site is None:
-            raise NotFound(what="site")
-        now = view_of(request).now
-        today = clock.today(site.time_zone, now)
+    async with site_of(request) as (connection, site):
+        today = clock.today(site.time_zone, view_of(request).now)
         over = clock.site_day(site.time_zone, today)
         if "tiles" in needs:
             known["tiles"] = await tiles(connection, site.id, over)
@@ -50,9 +39,8 @@ async def _answer(request: PageRequest, template: str, needs: set[str]) -> Respo
             known["quota"] = await limits.quota(connection, site.id)
         if "intents" in needs:
             known["intents"] = await newest_intents(connection, site.id, show, over)
-    view: View = view_of(request, site.time_zone)
     snippet = sites.snippet(state.settings.base_url, site.public_id)
-    return page(request, template, view=view, site=site, today=today, over=over, snippet=snippet, **known)
+    return site_page(request, template, site, "overview", today=today, over=over, snippet=snippet, **known)
 
 
 @get("/sites/{site_id:uuid}", opt=READS)
