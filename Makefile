@@ -9,7 +9,7 @@ MIGRATIONS := $(wildcard opsmantik/db/migrations/*.sql)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down test test-quick test-api test-mutation lint bench screenshots lock licences tracker schema docs clean install-run install-dev chromium
+.PHONY: help up down test test-quick test-screens test-api test-mutation lint bench screenshots lock licences tracker schema docs clean install-run install-dev chromium servers
 
 help: ## list the commands
 	@echo "make COMMAND, where COMMAND is one of:"
@@ -22,11 +22,14 @@ up: install-run ## set up and start everything with a living demo; ARGS=--detach
 down: ## stop it
 	@if [ -x $(BIN)/opsmantik ]; then exec $(BIN)/opsmantik down; else echo "Nothing is running."; fi
 
-test: install-dev chromium lint ## lint, then all tests
-	$(BIN)/python -m pytest $(ARGS)
+test: install-dev chromium servers lint ## lint, then all tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-quick: install-dev ## the tests that need neither a browser nor patience: under a minute
-	$(BIN)/python -m pytest -m "not browser and not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser and not slow" $(ARGS)
+
+test-screens: install-dev chromium ## every page in a real browser: both languages, both themes, both sizes
+	SCREENS=all $(BIN)/python -m pytest tests/web/screens $(ARGS)
 
 test-api: install-dev ## ask a real server every question that its OpenAPI document allows, for ten minutes
 	$(BIN)/python -m tests.api.run $(ARGS)
@@ -76,3 +79,8 @@ install-dev:
 
 chromium:
 	@tests/need_chromium.sh
+
+servers:
+	@tests/need_php.sh
+	@tests/need_proxies.sh
+	@tests/need_promtool.sh

@@ -17,13 +17,16 @@ from typing import Any
 
 import machine
 import page
+from adopt import adopt
 from auth_cost import auth_cost
 from contracts import contracts
 from counters_cost import counters_cost
 from flood import flood
 from ingest import ingest_batch, ingest_first_generation, ingest_single
 from latency import latency
+from leads import leads
 from limit import limit
+from overview import overview
 from results import DIRECTORY, Figure, Result, load_all, save, today
 from stand import Stand, VoidError
 from startup import startup
@@ -53,7 +56,10 @@ ALONE: dict[str, Callable[[Path, float], Measured]] = {
     "flood": flood,
     "counters_cost": counters_cost,
     "contracts": contracts,
+    "leads": leads,
     "startup": startup,
+    "overview": overview,
+    "adopt": adopt,
 }
 ABOUT = {name: (bench.__doc__ or "").strip() for name, bench in (ON_A_STAND | ALONE).items()}
 

@@ -77,7 +77,7 @@ class Screen:
             await self._wake.wait()
             self._wake.clear()
             told, self._told = self._told, None
-            cards = (f"/sites/{self._site}/cards/{name}" for name in ("tiles", "newest-intents"))
+            cards = (f"/sites/{self._site}/cards/{name}" for name in ("figures", "waiting"))
             _, leads = await asyncio.gather(*(self._client.get(card) for card in cards))
             now = time.perf_counter()
             for high, low in set(NUMBER.findall(leads.text)):

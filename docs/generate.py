@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from opsmantik import settings
+from opsmantik.audit.checks import GROUPS, all_checks
 from opsmantik.dashboard.contracts import CONTRACTS, PROCEDURES, SITES, Contract
 from opsmantik.people.capabilities import ROLES, SCOPES, Capability, has_platform, is_of_a_site
 from opsmantik.web.app import create_app
@@ -146,6 +147,33 @@ def authorization_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+CHECKS_LEAD = """# Checks
+
+What `opsmantik audit` asks a database, this system's or any other. One page each: what it looks for, why it matters, how to
+mend it. The level is the highest that a finding of it can have: *error* and *warn* say that something is wrong, *info* is a
+figure that is only told. Written from `opsmantik/audit/checks` by `make docs`.
+"""
+
+
+def checks_page() -> str:
+    lines = [CHECKS_LEAD]
+    for group in GROUPS:
+        checks = [check for check in all_checks() if check.group == group]
+        if checks:
+            lines += [
+                f"## {group.capitalize()}",
+                "",
+                "| Number | Check | It says | Level |",
+                "|---|---|---|---|",
+            ]
+            lines += [
+                f"| {check.number:04} | [{check.name}]({check.stem}.md) | {check.title} | {check.level} |"
+                for check in checks
+            ]
+            lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
 def _member_words(kind: type) -> dict[str, str]:
     """The docstrings of an enum's members, in one line each."""
     body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body  # type: ignore[attr-defined]
@@ -171,7 +199,7 @@ def _routes() -> Iterator[tuple[str, str, str]]:
 
 PAGES = {
     "openapi.json": openapi, "settings.md": settings_page, "contracts.md": contracts_page,
-    "security/authorization.md": authorization_page,
+    "security/authorization.md": authorization_page, "checks/README.md": checks_page,
 }  # fmt: skip
 
 

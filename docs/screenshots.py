@@ -9,6 +9,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+from PIL import Image
 from playwright.async_api import Browser, Page, async_playwright
 
 from opsmantik.web.pages.settings import PARTS
@@ -27,9 +28,13 @@ async def sign_in(page: Page, system: System) -> None:
     await page.wait_for_url("**/sites*")
 
 
-async def picture(page: Page, name: str) -> None:
+async def picture(page: Page, name: str, *, whole: bool = False) -> None:
+    """What is on the screen, or the page from top to end."""
     await page.wait_for_timeout(SETTLE_MS)
-    await page.screenshot(path=IMAGES / f"{name}.png")
+    path = IMAGES / f"{name}.png"
+    await page.screenshot(path=path, full_page=whole)
+    # A palette does for flat colours, in a third of the bytes.
+    Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"docs/images/{name}.png")
 
 
@@ -48,14 +53,36 @@ async def take(browser: Browser, system: System, size: str, theme: str, empty: s
     await sign_in(page, system)
     await picture(page, f"sites-{size}-{theme}")
     await page.click("main a:has-text('Vinç')")
-    await page.wait_for_selector("#newest-intents tr[data-lead]")
+    await page.wait_for_selector("#waiting-leads [data-lead]")
     await picture(page, f"site-{size}-{theme}")
     own = page.url.partition("?")[0].partition("#")[0]
+    await page.goto(f"{own}?range=30d")
+    await page.wait_for_selector("#breakdowns table")
+    await picture(page, f"overview-30-days-{size}-{theme}", whole=True)
+    await page.goto(f"{own}/queue")
+    await page.wait_for_selector("[data-lead-card]:not([hidden])")
+    await picture(page, f"queue-{size}-{theme}")
+    await page.goto(f"{own}/leads?range=all")
+    await picture(page, f"leads-{size}-{theme}")
+    await page.locator("a[data-drawer]").first.click()
+    await page.wait_for_selector("#drawer[open]")
+    await picture(page, f"lead-{size}-{theme}")
+    for name in ("live", "sessions?range=7d", "activity?range=30d", "health", "install"):
+        await page.goto(f"{own}/{name}")
+        await picture(page, f"{name.partition('?')[0]}-{size}-{theme}", whole=name in ("install", "health"))
     if (size, theme) in (("desktop", "light"), ("phone", "dark")):
         for part in PARTS:
+            if part.path:
+                continue  # a page of its own
             await page.goto(f"{own}/settings/{part.name}")
             if page.url.startswith(own):  # the rare ones ask for the password again
                 await picture(page, f"settings-{part.name}-{size}-{theme}")
+        await page.goto(f"{own}/settings/sharing")
+        await page.fill("#name", "For the agency")
+        await page.locator("form.panel button[type=submit]").click()
+        link = await page.locator("#share-link").inner_text()
+        await page.goto(f"{link.strip()}?range=30d")
+        await picture(page, f"share-{size}-{theme}")
     await page.goto(empty)
     await picture(page, f"site-empty-{size}-{theme}")
     await page.goto(f"{system.base_url}/sites/new")

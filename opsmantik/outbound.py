@@ -15,6 +15,7 @@ import asyncio
 import ipaddress
 import socket
 import time
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -70,6 +71,16 @@ class Answer(msgspec.Struct, frozen=True):
     excerpt: str
     headers: Mapping[str, str]
     milliseconds: int
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """A page as it was read: status, headers with lower-case names (those that came twice are joined by a comma), and
+    at most as many bytes of its body as were asked for, unpacked."""
+
+    address: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class CallFailed(Exception):  # noqa: N818 - what happened to a call, not a mistake of ours
@@ -196,6 +207,24 @@ class Outbound:
         milliseconds = round((time.monotonic() - began) * 1000)
         return Answer(response.status_code, excerpt, dict(response.headers), milliseconds)
 
+    async def read_page(self, text: str, headers: Mapping[str, str], most: int) -> Fetched:
+        """Read the beginning of a page, at most ``most`` bytes of it. A redirect is an answer like any other.
+
+        Raises :class:`~opsmantik.errors.AddressRefused`, and :class:`CallFailed` if there is no answer in time, or none
+        that can be read.
+        """
+        try:
+            async with asyncio.timeout(self._seconds):
+                url = read_address(text)
+                sent = {"accept-encoding": "gzip", **headers}
+                async with self._client.stream("GET", url, headers=sent) as response:
+                    body = await _unpacked(response, most)
+        except (TimeoutError, httpx.TimeoutException):
+            raise CallFailed(f"no answer within {self._seconds:g} seconds") from None
+        except (httpx.HTTPError, OSError, ValueError, zlib.error) as failed:
+            raise CallFailed(_words(failed)) from None
+        return Fetched(str(url), response.status_code, dict(response.headers), body)
+
     async def close(self) -> None:
         await self._client.aclose()
 
@@ -208,6 +237,21 @@ async def _beginning(response: httpx.Response) -> str:
         if len(found) >= EXCERPT_BYTES:
             break
     return found[:EXCERPT_BYTES].decode("utf-8", "replace").replace("\x00", "�")
+
+
+async def _unpacked(response: httpx.Response, most: int) -> bytes:
+    """The beginning of a body; a packed one is unpacked no further than that, however large it would become."""
+    packing = response.headers.get("content-encoding", "identity").strip().lower()
+    if packing not in ("identity", "", "gzip", "x-gzip"):
+        raise httpx.DecodingError(f"it is packed by {packing[:20]}")
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16) if "gzip" in packing else None
+    found, came = b"", 0
+    async for part in response.aiter_raw():
+        came += len(part)
+        found += unpack.decompress(part, most - len(found)) if unpack is not None else part
+        if len(found) >= most or came >= most:
+            break
+    return found[:most]
 
 
 def _words(failed: Exception) -> str:

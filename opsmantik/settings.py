@@ -109,6 +109,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: LogLevel = "info"
     """Least important message that is still logged: debug, info, warning or error."""
 
+    disk_free_mb: Annotated[int, Meta(ge=0)] = 512
+    """Megabytes that must be free on the home directory's disk; with less the server says that it is not ready."""
+
+    metrics_token: str | None = None
+    """At least 32 characters that whoever reads /metrics brings as Authorization: Bearer. Not set: only programs on this
+    machine may read them."""
+
+    alert_webhook: str | None = None
+    """Where the watchdog posts what is wrong with the installation, signed by Standard Webhooks; https, or an address in
+    OPSMANTIK_WEBHOOK_NETWORKS. `opsmantik watch secret` prints the secret to verify it with. Not set: nowhere."""
+
     batch_window_ms: Annotated[float, Meta(ge=0, le=1000)] = 3
     """Milliseconds for which events are gathered into one transaction."""
 
@@ -144,7 +155,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Without the fields that hold secrets, since settings end up in logs."""
         hidden = {
             "secret_key", "database_url", "app_database_url", "valkey_url", "encryption_keys", "smtp_url",
-            "google_client_secret", "oidc_client_secret",
+            "google_client_secret", "oidc_client_secret", "metrics_token", "alert_webhook",
         }  # fmt: skip
         shown = {n: "***" if n in hidden and v else v for n, v in msgspec.structs.asdict(self).items()}
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
@@ -267,6 +278,13 @@ def _address(text: str) -> str:
     return text.rstrip("/")
 
 
+def _web_address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("is not an address of the form https://alerts.example.com/hook")
+    return text
+
+
 def _issuer(text: str) -> str:
     parts = urlsplit(text)
     loopback = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
@@ -299,6 +317,8 @@ _READ: dict[str, Any] = {
     "valkey_url": _valkey,
     "encryption_keys": _words,
     "smtp_url": _mail_server,
+    "metrics_token": _secret,
+    "alert_webhook": _web_address,
     "oidc_issuer": _issuer,
     "webhook_networks": _networks,
     "trusted_proxies": _networks,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import ipaddress
 import ssl
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -238,6 +240,58 @@ async def test_no_more_of_an_answer_is_read_than_is_kept() -> None:
         await client.close()
     assert answer.status == 200 and answer.excerpt == "x" * outbound.EXCERPT_BYTES
     assert sent < 9_000_000
+
+
+async def fetched(text: bytes, most: int = 1000) -> outbound.Fetched:
+    async with serving(answering(text)) as port:
+        client = Outbound(LOOPBACK)
+        try:
+            return await client.read_page(f"http://127.0.0.1:{port}/page", {"user-agent": "x"}, most)
+        finally:
+            await client.close()
+
+
+async def test_a_page_is_read_as_far_as_is_asked() -> None:
+    page = await fetched(b"HTTP/1.1 404 Not Found\r\nX-A: 1\r\ncontent-length: 10\r\n\r\n0123456789", 4)
+    assert (page.status, page.body, page.headers["x-a"]) == (404, b"0123", "1")
+
+
+async def test_a_packed_page_is_unpacked_no_further_than_is_asked() -> None:
+    packed = gzip.compress(b"a" * 50_000_000)
+    head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(packed)
+    tracemalloc.start()
+    page = await fetched(head + packed, 1000)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert page.body == b"a" * 1000
+    assert most < 5_000_000
+
+
+UNREADABLE = {
+    "packed by something else": b"HTTP/1.1 200 OK\r\ncontent-encoding: br\r\ncontent-length: 1\r\n\r\nx",
+    "not packed as it says": b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nabcd",
+    "no answer at all": b"",
+}
+
+
+@pytest.mark.parametrize("text", UNREADABLE.values(), ids=UNREADABLE.keys())
+async def test_a_page_that_cannot_be_read_is_no_answer(text: bytes) -> None:
+    with pytest.raises(CallFailed):
+        await fetched(text)
+
+
+async def test_a_redirect_of_a_page_is_an_answer_too() -> None:
+    page = await fetched(
+        b"HTTP/1.1 301 Moved\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n"
+    )
+    assert (page.status, page.headers["location"]) == (301, "http://169.254.169.254/")
+
+
+async def test_a_page_in_a_private_network_is_not_read() -> None:
+    client = Outbound()
+    with pytest.raises(AddressRefused):
+        await client.read_page("https://127.0.0.1/", {}, 10)
+    await client.close()
 
 
 FAULTS: dict[str, tuple[bytes | None, str]] = {

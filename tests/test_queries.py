@@ -1,5 +1,7 @@
 """Every query names its site: each statement of the product, wherever it stands."""
 
+# ruff: noqa: E501 - a row a line
+
 from __future__ import annotations
 
 import re
@@ -16,6 +18,8 @@ from tests.tenancy import tenant_relations
 EXCEPTIONS = {
     "db/functions/deliver_webhooks.sql: claim_deliveries": "the sender takes what is due of all sites' webhooks",
     "db/functions/notices.sql: claim_notices": "the sender takes what is due of all sites' mails, each to its own person",
+    "db/functions/summaries.sql: claim_summaries": "the sender takes what is due of all sites' mails, each to its own person",
+    "db/functions/share_links.sql: share_link_by_hash": "whose figures a link shows is found by its hash; nobody is known before",
     "db/functions/enter_user.sql: enter_user": "finds out which sites a person may see at all",
     "db/functions/enter_user_v2.sql: enter_user_v2": "finds out which sites a person may see at all",
     "db/functions/key_holder.sql: key_holder": "whose a key is, is found by its hash; nobody is known before",
@@ -29,9 +33,25 @@ EXCEPTIONS = {
     "db/functions/drain_default_month.sql: copy_month": "upkeep: a month moves, of all sites at once",
     "db/functions/drain_default_month.sql: leave_default": "upkeep: a month moves, of all sites at once",
     "db/functions/drain_default_month.sql: attach_sessions": "upkeep: a month moves, of all sites at once",
+    "adopt/old.py": "an adoption reads another database, as a whole: the questions stand in old.sql and faults.sql",
+    "adopt/store.py": "an adoption, as the owner: all sites of another database at once, each row with its own",
+    "adopt/queries.sql: staging": "an adoption's staging: copies without a row, for one connection alone",
+    "adopt/queries.sql: add_keys": "an adoption: what lies in its staging, each row with its own site",
+    "adopt/queries.sql: count_visits": "an adoption: what lies in its staging, each row with its own site; counts only",
+    "adopt/queries.sql: add_events": "an adoption: what lies in its staging, each row with its own site",
+    "adopt/queries.sql: count_events": "an adoption: what lies in its staging, each row with its own site; counts only",
+    "adopt/queries.sql: add_calls": "an adoption: what lies in its staging, each row with its own site",
+    "adopt/queries.sql: add_actions": "an adoption: what lies in its staging, each row with its own site",
+    "adopt/queries.sql: add_conversions": "an adoption: what lies in its staging, each row with its own site",
+    "adopt/queries.sql: leads_here": "an adoption: what lies in its staging, each row with its own site",
+    "audit/run.py": "the audit asks about all sites, as the owner; what it tells is counts, and names of tables",
+    "audit/crossings.py": "the audit, as above: counts of what points from one tenant to another",
+    "audit/plans.py": "the audit, as above: how the program's own statements are planned, none is run",
+    "audit/statistics.py": "the audit, as above: since when the server has counted",
     "db/migrate.py": "deploys: runs the files that are read here one by one, and counts what no counter has counted yet",
     "db/functions/invites.sql: invite_of": "one invite, by the link of whoever may not belong to any site yet",
     "db/functions/platform_people.sql: platform_people": "who runs the platform sees to how many sites an account belongs",
+    "db/functions/platform_health.sql: platform_state": "who runs the platform sees figures of all sites together",
     "db/functions/erasure.sql: recent_privacy_acts": "how often a person erased or exported of late, on any site: ids only",
     "upkeep/retention.py": "upkeep: what sites keep no longer, site by site, but of all sites",
     "db/functions/retention.sql: drop_month_of_events": "upkeep: a month goes, of all sites at once",
@@ -39,6 +59,10 @@ EXCEPTIONS = {
     "privacy/queries.sql: unfinished": "upkeep: erasures that were cut off, of all sites: ids only",
     "upkeep/partitions.py": "upkeep: how many rows wait in the default partitions, of all sites",
     "upkeep/sealing.py": "a new key: every row that an old one sealed, of all sites; nothing of it is shown",
+    "db/functions/installation_figures.sql: installation_figures": "numbers of all sites together, of nobody in particular",
+    "db/backup.py": "a copy holds every table whole, and counts what is in it",
+    "upkeep/watching.sql: silent": "the watchdog asks which sites have gone silent: names and counts, for the administrators",
+    "upkeep/watching.sql: taps": "the watchdog asks which sites' taps make no leads: names and counts, for the administrators",
     "upkeep/purge.py": "upkeep: what has run out goes, site by site, but of all sites",
     "counters/queries.sql: sites_to_build": "the owner asks which sites have no counters yet: ids only",
 }
@@ -61,7 +85,7 @@ def test_each_exception_is_still_one(place: str) -> None:
 def test_the_lint_reads_what_there_is() -> None:
     places = {s.place for s in statements()}
     assert {
-        "dashboard/cards/tiles.sql: tiles",
+        "dashboard/cards/waiting_leads.sql: waiting_leads",
         "sites/queries.sql: list_sites",
         "db/functions/record_call_v2.sql: record_call_v2",
         "db/functions/sign_in.sql: account_by_email",
@@ -97,6 +121,7 @@ async def test_no_view_hides_whose_rows_it_shows(owner: Any) -> None:
 # What would stay with a pooled connection: going back, it is only told to forget its settings.
 LASTING = re.compile(r"\bpg_(?:try_)?advisory_lock\(|\bLISTEN\s|\bDECLARE\s+\w+\s+CURSOR\s+WITH\s+HOLD")
 OWN_CONNECTIONS = {
+    "adopt/queries.sql": "the owner's connection of one command",
     "cli/keys.py": "the owner's connection of one command",
     "web/live.py": "words about db/listen.py",
     "db/listen.py": "a connection of its own, which listens and does nothing else",

@@ -68,6 +68,9 @@ BAD = {
     "OPSMANTIK_LOG_LEVEL": ["loud"],
     "OPSMANTIK_BATCH_MAX": ["0", "-1"],
     "OPSMANTIK_RATE_LIMIT_BURST": ["0"],
+    "OPSMANTIK_DISK_FREE_MB": ["-1", "much"],
+    "OPSMANTIK_METRICS_TOKEN": ["short"],
+    "OPSMANTIK_ALERT_WEBHOOK": ["alerts.example.com", "ftp://h/x"],
     "OPSMANTIK_OIDC_ISSUER": [
         "login.example.com",
         "http://login.example.com",
@@ -112,6 +115,8 @@ def test_secrets_are_not_shown() -> None:
                 "OPSMANTIK_ENCRYPTION_KEYS": "e" * 64,
                 "OPSMANTIK_GOOGLE_CLIENT_SECRET": "google-s3cret",
                 "OPSMANTIK_OIDC_CLIENT_SECRET": "oidc-s3cret",
+                "OPSMANTIK_METRICS_TOKEN": "metrics-s3cret" * 4,
+                "OPSMANTIK_ALERT_WEBHOOK": "https://chat.example/s3cret",
             }
         )
     )

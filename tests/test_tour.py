@@ -59,7 +59,7 @@ async def test_a_tap_is_on_the_screen_within_a_second(tmp_path):
             await operator.click("button[type=submit]")
             await operator.wait_for_url("**/sites*")
             await operator.click('a:has-text("Kaldırgaç")')
-            await operator.wait_for_selector("#newest-intents tr[data-lead]")
+            await operator.wait_for_selector("#waiting-leads [data-lead]")
             await operator.wait_for_timeout(1500)  # the stream is open
             assert keyword not in await operator.content()
 
@@ -76,7 +76,7 @@ async def test_a_tap_is_on_the_screen_within_a_second(tmp_path):
             await visitor.evaluate("addEventListener('click', (event) => event.preventDefault())")
             begin = time.perf_counter()
             await link.click()
-            row = operator.locator("#newest-intents tr").filter(has_text=keyword).first
+            row = operator.locator("#waiting-leads [data-lead]").filter(has_text=keyword).first
             await row.wait_for(timeout=5000)
             seconds = time.perf_counter() - begin
             text = await row.inner_text()

@@ -34,18 +34,25 @@ MOST_ROWS = 50
 
 @app.command("verify")
 def verify(site: SiteOption = "", first: FromOption = None, last: ToOption = None) -> None:
-    """Recount from the rows; ends with 1, and the figures that differ, if any does."""
+    """Recount from the rows; ends with 1, and the figures that differ, if any does. Without days, also whether every lead
+    is searched by what it is."""
 
-    async def work(connection: Any) -> list[tuple[str, list[store.Difference]]]:
+    async def work(connection: Any) -> list[tuple[str, list[store.Difference], list[UUID]]]:
         return [
-            (name, await store.differences(connection, site_id, _day(first), _day(last)))
+            (
+                name,
+                await store.differences(connection, site_id, _day(first), _day(last)),
+                [] if first or last else await store.lead_differences(connection, site_id),
+            )
             for site_id, name in await _sites(connection, site)
         ]
 
     broken = False
-    for name, found in _as_owner(work):
-        typer.echo(f"{name}: {'equal' if not found else f'{len(found)} figures differ'}")
-        if found:
+    for name, found, leads in _as_owner(work):
+        words = [f"{len(found)} figures differ"] if found else []
+        words += [f"{len(leads)} leads are searched by what they are not"] if leads else []
+        typer.echo(f"{name}: {', '.join(words) or 'equal'}")
+        if found or leads:
             broken = True
             _show(found)
     if broken:
@@ -54,7 +61,7 @@ def verify(site: SiteOption = "", first: FromOption = None, last: ToOption = Non
 
 @app.command("rebuild")
 def rebuild(site: SiteOption = "", first: FromOption = None, last: ToOption = None) -> None:
-    """Make the counters anew from the rows, while events go on coming in."""
+    """Make the counters anew from the rows, while events go on coming in; without days, also what leads are searched by."""
 
     async def work(connection: Any) -> list[tuple[str, int]]:
         return [
@@ -67,6 +74,8 @@ def rebuild(site: SiteOption = "", first: FromOption = None, last: ToOption = No
 
 
 def _show(found: list[store.Difference]) -> None:
+    if not found:
+        return
     table = Table("Day", "Figure", "Of", "Scope", "Counted", "Rows say", box=None, header_style="bold")
     for row in found[:MOST_ROWS]:
         of = f"{row.dimension} {row.key}".strip()

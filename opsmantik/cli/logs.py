@@ -1,4 +1,5 @@
-"""How the programs log: one line a message, with its time and level; errors with a plain traceback.
+"""How the programs log: one line a message, with its time, its level and the id of the request that it belongs to; errors
+with a plain traceback.
 
 No values of local variables: they hold visitors' data and secrets. Nor the words of the database's errors, which quote rows
 and parameters: of those the name, the code and the constraint.
@@ -15,6 +16,8 @@ from typing import Any
 import asyncpg
 import structlog
 
+from opsmantik.web.request_ids import current, name_request
+
 
 def configure(level: str) -> None:
     """Send every message of at least `level` (debug, info, warning, error) to standard error."""
@@ -28,6 +31,7 @@ def configure(level: str) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            name_request,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.ExceptionRenderer(lambda found: told(found[1])),
@@ -60,6 +64,10 @@ def _named(error: BaseException) -> str:
 
 class _Plain(logging.Formatter):
     """For programs that log through the standard library."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
+        said, request_id = super().formatMessage(record), current()
+        return f"{said} request_id={request_id}" if request_id else said
 
     def formatException(  # noqa: N802 - the library's name
         self,

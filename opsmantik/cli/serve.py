@@ -19,6 +19,8 @@ from opsmantik.errors import NotReady, PortInUse, SettingsError
 if TYPE_CHECKING:
     import uvicorn
 
+    from opsmantik.web.app import Application
+
 BACKLOG = 2048
 # A server that was killed a moment ago still lets go of its port.
 PORT_SECONDS = 3.0
@@ -44,8 +46,9 @@ def serve(
     logs.configure(settings.log_level)
     embedded.require_running(settings)
     listener = listen(settings) if fd is None else socket.socket(fileno=fd)
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         http="httptools",
         ws="none",
         lifespan="on",
@@ -63,22 +66,27 @@ def serve(
     gc.collect()
     gc.freeze()  # what is loaded by now stays: no collection need look at it again
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(server, listener, embedded.database_urls(settings)[0]))
+        runner.run(_serve(server, app, listener, embedded.database_urls(settings)[0]))
     if not server.started:
         raise NotReady(reason="its start failed; the lines above tell why")
 
 
-async def _serve(server: uvicorn.Server, listener: socket.socket, owner_url: str) -> None:
+async def _serve(server: uvicorn.Server, app: Application, listener: socket.socket, owner_url: str) -> None:
     """Serve until a signal comes; the background jobs run beside, as the schema's owner."""
     from opsmantik.cli.jobs import JOBS
+    from opsmantik.cli.watch import WATCH
     from opsmantik.upkeep.runner import Upkeep
 
-    upkeep = Upkeep(owner_url, JOBS)
-    await upkeep.start()
+    # The watchdog by itself: it has to notice a job that hangs.
+    upkeep = [Upkeep(owner_url, [job for job in JOBS if job is not WATCH]), Upkeep(owner_url, [WATCH])]
+    for each in upkeep:
+        await each.start()
+    app.readiness.workers |= {"upkeep": upkeep[0].healthy, "watchdog": upkeep[1].healthy}
     try:
         await server.serve(sockets=[listener])
     finally:
-        await upkeep.stop()
+        for each in upkeep:
+            await each.stop()
 
 
 def listen(settings: environment.Settings) -> socket.socket:

@@ -32,20 +32,20 @@ def check_currency(currency: str) -> str:
     """The code in capitals. Raises :class:`~opsmantik.errors.Unprocessable` for what has not its shape."""
     code = currency.strip().upper()
     if _CODE.fullmatch(code) is None:
-        raise Unprocessable(reason="the currency is three letters, as in TRY")
+        raise Unprocessable(reason="the currency is three letters, as in TRY", kind="bad_currency")
     return code
 
 
 def check_amount(amount: Decimal, currency: str) -> Decimal:
     """The amount, if it can be one of this currency. Raises :class:`~opsmantik.errors.Unprocessable`."""
     if not amount.is_finite():
-        raise Unprocessable(reason="the amount is not a number")
+        raise Unprocessable(reason="the amount is not a number", kind="bad_amount")
     if amount < 0:
-        raise Unprocessable(reason="the amount is less than nothing")
+        raise Unprocessable(reason="the amount is less than nothing", kind="bad_amount")
     if amount > MOST:
-        raise Unprocessable(reason=f"the amount is more than {MOST:,}")
+        raise Unprocessable(reason=f"the amount is more than {MOST:,}", kind="bad_amount")
     places = decimals_of(currency)
     if amount != round(amount, places):
         words = f"at most {places} decimals" if places else "no decimals"
-        raise Unprocessable(reason=f"an amount in {currency} has {words}")
+        raise Unprocessable(reason=f"an amount in {currency} has {words}", kind="too_many_decimals")
     return amount

@@ -19,6 +19,9 @@ SELECT id FROM sites WHERE public_id = $1;
 SELECT day, dimension, key, is_paid, measure, counted, recounted FROM counter_differences($1, $2, $3)
 ORDER BY day, dimension, key, is_paid, measure;
 
+-- name: lead_differences
+SELECT call_id FROM lead_search_differences($1) AS call_id ORDER BY call_id;
+
 -- name: rebuild
 SELECT rebuild_counters($1, $2, $3);
 

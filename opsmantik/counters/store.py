@@ -56,6 +56,12 @@ async def differences(
     return [Difference(**row) for row in await connection.fetch(SQL.differences, site_id, first, last)]
 
 
+async def lead_differences(connection: Any, site_id: UUID) -> list[UUID]:
+    """Leads that the search knows otherwise than their rows are (``db/functions/lead_search.sql``): none, or something is
+    broken. A rebuild of all days puts them right too."""
+    return [row["call_id"] for row in await connection.fetch(SQL.lead_differences, site_id)]
+
+
 async def rebuild(connection: Any, site_id: UUID, first: date | None = None, last: date | None = None) -> int:
     """Make these days anew from the rows, beside whatever comes in; how many days have something on them."""
     days: int = await connection.fetchval(SQL.rebuild, site_id, first, last)

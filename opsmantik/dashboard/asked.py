@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,7 @@ from opsmantik.db.sql import queries
 from opsmantik.errors import Forbidden
 
 SQL = queries(Path(__file__).with_suffix(".sql"))
+TOO_SMALL = "your role on this site does not allow it"
 _HEX = re.compile(r"[0-9a-f]{32}")
 
 
@@ -32,9 +34,11 @@ class AskedSite(msgspec.Struct, frozen=True):
     assumed_cpc: Decimal
     updated_at: datetime
     role: str
-    """platform_admin, owner, admin, operator or analyst."""
+    """platform_admin, owner, admin, operator or analyst; empty for whoever holds a link to figures."""
     sequence: int
     """How many transactions have changed the site. An answer carries the number of its own moment, this or a later."""
+    config: Mapping[str, Any]
+    """What the site's people have set; sites/values.py reads the amounts that a seal is offered with."""
 
 
 class Over(msgspec.Struct, frozen=True, rename={"start": "from", "end": "to"}):
@@ -84,7 +88,7 @@ async def refuse_known(connection: Any, person: Person, plain: str) -> None:
     found = await connection.fetchval(SQL.is_site, UUID(plain), plain)
     await connection.execute("SET LOCAL app.sites = ''")
     if found:
-        raise Forbidden(reason="your role on this site does not allow it")
+        raise Forbidden(reason=TOO_SMALL)
 
 
 async def site_of_lead(connection: Any, person: Person, lead_id: UUID) -> UUID | None:

@@ -2,7 +2,7 @@
 -- The site that a request names, by its id ($1, null where the name cannot be one) or public id ($2), among those that
 -- the asker may see ($3); with their role on it, and the number of the state that it is in at this moment.
 SELECT t.id, t.public_id, t.name, t.domain, t.time_zone, t.currency, t.assumed_cpc, t.updated_at,
-    site_role(t.id) AS role, st.sequence
+    coalesce(site_role(t.id), '') AS role, st.sequence, t.config
 FROM sites t JOIN site_state st ON st.site_id = t.id
 WHERE (t.id = $1 OR t.public_id = $2) AND t.id = ANY ($3)
 ORDER BY t.id = $1 DESC NULLS LAST LIMIT 1;

@@ -19,6 +19,7 @@ import msgspec
 
 from opsmantik.dashboard import first_generation_figures as first_figures
 from opsmantik.dashboard import first_generation_rows as first
+from opsmantik.dashboard.cards import activity as activities
 from opsmantik.dashboard.cards import breakdown as breakdowns
 from opsmantik.dashboard.cards import command_centre as figures
 from opsmantik.dashboard.cards import timeline as timelines
@@ -33,7 +34,7 @@ from opsmantik.dashboard.cards.site_status import SiteStatus, site_status
 from opsmantik.dashboard.cards.sites_list import SitesList, sites_list
 from opsmantik.dashboard.cards.visitor_sessions import VisitorSessions, visitor_sessions
 from opsmantik.dashboard.procedures import Procedure
-from opsmantik.intents.status import Status
+from opsmantik.intents.status import Action, Status
 
 Kind = Literal["integer", "boolean", "text", "uuid", "choice", "choices", "cursor"]
 
@@ -101,6 +102,31 @@ def in_path(name: str, description: str, kind: Kind = "uuid") -> Parameter:
 STATUS: Final = Parameter(
     name="status", kind="choices", choices=tuple(Status),
     description="Only leads of these statuses, separated by commas.",
+)  # fmt: skip
+
+VISIT_FILTERS: Final[tuple[Parameter, ...]] = (
+    *(
+        Parameter(
+            name=name, kind="text", most=300, description=f"Only visits whose {what}, as breakdown has it; - for none.",
+        )
+        for name, what in (
+            ("source", "source is this"), ("channel", "channel is this"), ("campaign", "campaign is this"),
+            ("keyword", "keyword is this"), ("matchtype", "match type is this"),
+            ("place", "place (city/district) or city is this"), ("device", "device is this"),
+            ("page", "first page is this"),
+        )
+    ),
+    Parameter(
+        name="click", kind="choice", choices=("yes", "no"), description="Only visits with a Google click id, or without.",
+    ),
+    Parameter(
+        name="weekday", kind="integer", least=1, most=7, description="Only visits that began on this day of the week by"
+        " the site's clock; 1 is Monday.",
+    ),
+    Parameter(
+        name="hour", kind="integer", least=0, most=23, description="Only visits that began in this hour of the day by the"
+        " site's clock.",
+    ),
 )  # fmt: skip
 
 _PAGES: Final = (
@@ -273,6 +299,40 @@ CONTRACTS: Final[tuple[Contract, ...]] = (
             " lost.",
             "taps": "Every tap that is this lead, oldest first.",
             "actions": "Every act on the lead, newest first, with who did it and what was there before.",
+            "undoable": "The act that an undo would take back: the latest, unless it is an undo itself; what the platform"
+            " answered is no act of anybody's.",
+            "ad_click": "The one click that a conversion of this lead would name, and its age when the lead came in.",
+            "withdrawn": "The lead's latest conversion that was taken back, where none stands now.",
+        },
+    ),
+    Contract(
+        name="activity",
+        path="activity",
+        summary="What was done about leads, newest first",
+        ask=activities.activity,
+        answer=activities.Activity,
+        ranged=True,
+        parameters=(
+            Parameter(name="actor", kind="uuid", description="Only what this person did."),
+            Parameter(
+                name="by", kind="choice", choices=("person", "rule", "key"),
+                description="Only what people did, or the site's own rules, or programs by a key.",
+            ),
+            Parameter(
+                name="action", kind="choices", choices=tuple(Action),
+                description="Only these acts, separated by commas.",
+            ),
+            Parameter(
+                name="undoable", kind="boolean", default=False, description="Only what an undo would take back now."
+            ),
+            limit(50, 500),
+            CURSOR,
+        ),
+        definitions={
+            "items": "Acts on the site's leads by the time at which they were done, newest first.",
+            "is_undoable": "Whether an undo of the lead would take back this act: it is the lead's latest, and neither an"
+            " undo nor what the platform answered.",
+            "actors": "The people among the newest 2,000 acts of the range.",
         },
     ),
     Contract(
@@ -309,9 +369,10 @@ CONTRACTS: Final[tuple[Contract, ...]] = (
         ask=newest_sessions,
         answer=Visits,
         ranged=True,
-        parameters=(ADS_ONLY, limit(50, 500), CURSOR),
+        parameters=(ADS_ONLY, *VISIT_FILTERS, limit(50, 500), CURSOR),
         definitions={
-            "items": "Visits by the time at which their first event came in, newest first.",
+            "items": "Visits by the time at which their first event came in, newest first; each filter that is given leaves"
+            " those that breakdown counts under that value.",
             "lead_score": "The score of the visit's best lead; null where it has none.",
         },
     ),

@@ -130,6 +130,17 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     conversion: Conversion | None
 
 
+class VisitLead(msgspec.Struct, frozen=True, kw_only=True):
+    """A lead of a visit, as far as a list of visits tells of it. A repeated tap is none of its own."""
+
+    id: UUID
+    occurred_at: datetime
+    action: str | None
+    captured_by: str
+    status: str
+    lead_score: int
+
+
 _SESSION: Final = Session.__struct_fields__
 # In the view the visit's columns go by their own names, but for those that the lead has too.
 _OF_LEAD: Final = {
@@ -162,6 +173,11 @@ def intent_of(record: Mapping[str, Any]) -> Intent:
         session=session,
         conversion=conversion,
     )
+
+
+def visit_leads(found: Any) -> list[VisitLead]:
+    """The leads of a visit from the JSON that a statement gathered them in, oldest first."""
+    return msgspec.convert(found or [], list[VisitLead])
 
 
 def score_parts(breakdown: Any) -> dict[str, int]:

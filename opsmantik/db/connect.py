@@ -25,6 +25,8 @@ ENTER = "SELECT sites, known, is_admin FROM enter_user_v2($1, $2, $3, $4)"
 # A key runs no platform, whoever holds it.
 ENTER_KEY = "SELECT sites, known, false AS is_admin FROM enter_key($1, $2, $3, $4)"
 ENTER_PERSON_KEY = "SELECT sites, known, false AS is_admin FROM enter_person_key($1, $2, $3, $4)"
+# Whoever holds a link to a site's figures is nobody, and may look only.
+ENTER_LINK = "SELECT sites, known, false AS is_admin FROM enter_share_link($1, $2)"
 ANY_ROLE = ("platform_admin", "owner", "admin", "operator", "analyst")
 
 # What a lost, starting or stopping server looks like from here: nothing was stored, or a retry will find out.
@@ -54,17 +56,27 @@ class Asker(msgspec.Struct, frozen=True):
     address: str = ""
     """Where they are, for the log of acts."""
     key: UUID | None = None
+    link: UUID | None = None
+    """The link to figures by which somebody asks who is nobody: it shows one site, ``only``, and changes nothing."""
 
 
 class Person(msgspec.Struct, frozen=True):
     """Whose transaction it is: the sites that they may see in it, and whether they run the platform."""
 
     user_id: UUID | None
-    """None: it is a site's own key."""
+    """None: it is a site's own key, or a link to its figures."""
     sites: tuple[UUID, ...]
     is_admin: bool
     known: tuple[UUID, ...] = ()
     """The sites on which they hold any role, also one that does not allow what this transaction is for."""
+
+
+class PoolUse(msgspec.Struct, frozen=True):
+    """Connections of a pool: open ones, those of them that nobody has at this moment, and the most that it may open."""
+
+    open: int
+    idle: int
+    most: int
 
 
 class Database:
@@ -99,6 +111,12 @@ class Database:
         except UNREACHABLE as lost:
             raise DatabaseUnavailable from lost
 
+    def use(self) -> PoolUse:
+        """How much of the pool is in use now."""
+        if self._pool is None:
+            return PoolUse(0, 0, self._sizes[1])
+        return PoolUse(self._pool.get_size(), self._pool.get_idle_size(), self._sizes[1])
+
     async def close(self) -> None:
         if self._pool is not None:
             await self._pool.close()
@@ -118,10 +136,20 @@ class Database:
             raise DatabaseUnavailable from lost
 
     @asynccontextmanager
-    async def as_person(self, who: Asker | UUID, *, write: bool = False) -> AsyncIterator[tuple[Any, Person]]:
-        """A transaction for a person; read-only unless it must write. A bare id asks as whoever holds any role."""
+    async def as_person(
+        self, who: Asker | UUID, *, write: bool = False, snapshot: bool = False
+    ) -> AsyncIterator[tuple[Any, Person]]:
+        """A transaction for a person; read-only unless it must write. A bare id asks as whoever holds any role.
+
+        With ``snapshot`` every statement sees what the first one saw: for several figures that must agree.
+        """
         asker = who if isinstance(who, Asker) else Asker(who, ANY_ROLE)
-        async with self.connection() as connection, connection.transaction(readonly=not write):
+        looks = asker.link is not None or not write
+        isolation = "repeatable_read" if snapshot else None
+        async with (
+            self.connection() as connection,
+            connection.transaction(isolation=isolation, readonly=looks),
+        ):
             row = await _enter(connection, asker)
             yield (
                 connection,
@@ -139,6 +167,8 @@ class Database:
 
 
 async def _enter(connection: Any, asker: Asker) -> Any:
+    if asker.link is not None:
+        return await connection.fetchrow(ENTER_LINK, asker.only, asker.link)
     if asker.key is None:
         return await connection.fetchrow(ENTER, asker.user_id, asker.roles, asker.only, asker.address)
     if asker.user_id is None:

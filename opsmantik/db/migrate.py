@@ -57,7 +57,7 @@ async def migrate(
 
 
 async def _migrate(connection: Any, app_password: str, on_progress: Callable[[str], object]) -> list[str]:
-    await _ensure_app_role(connection, app_password)
+    await ensure_app_role(connection, app_password)
     await connection.execute(
         "CREATE TABLE IF NOT EXISTS schema_migrations ("
         " name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
@@ -79,10 +79,11 @@ async def _migrate(connection: Any, app_password: str, on_progress: Callable[[st
     await _apply_functions(connection, on_progress)
     await _make_months(connection)
     await _build_counters(connection, on_progress)
+    await _gather_leads(connection, on_progress)
     return applied
 
 
-async def _ensure_app_role(connection: Any, password: str) -> None:
+async def ensure_app_role(connection: Any, password: str) -> None:
     """The role that the server connects as. It may log in (shards refuse roles that may not) and owns nothing."""
     if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", APP_ROLE):
         await connection.execute(
@@ -92,8 +93,22 @@ async def _ensure_app_role(connection: Any, password: str) -> None:
         "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
     ):
         await connection.execute(f"ALTER ROLE {APP_ROLE} PASSWORD {quote_literal(password)}")
+        await _let_owner_try_it(connection)
     database = await connection.fetchval("SELECT quote_ident(current_database())")
     await connection.execute(f"GRANT CONNECT ON DATABASE {database} TO {APP_ROLE}")
+
+
+async def _let_owner_try_it(connection: Any) -> None:
+    """The audit takes the application's role on, to try what it can see. The owner gains no right by it."""
+    is_15 = connection.get_server_version().major < 16
+    if not await connection.fetchval(
+        # Neither twice nor in a circle, which would be refused.
+        "SELECT pg_has_role($1, $2) OR pg_has_role($1, current_user, 'MEMBER')",
+        APP_ROLE,
+        "MEMBER" if is_15 else "SET",
+    ):
+        how = "" if is_15 else " WITH INHERIT FALSE, SET TRUE"
+        await connection.execute(f"GRANT {APP_ROLE} TO CURRENT_USER{how}")
 
 
 async def _apply(
@@ -142,6 +157,18 @@ async def _build_counters(connection: Any, on_progress: Callable[[str], object])
     for number, row in enumerate(found, 1):
         on_progress(f"counting the rows of site {number} of {len(found)}")
         await connection.execute("SELECT rebuild_counters($1)", row["site_id"])
+
+
+async def _gather_leads(connection: Any, on_progress: Callable[[str], object]) -> None:
+    """What leads are searched by, for sites whose leads are from before that; some minutes for a million of them."""
+    async with connection.transaction():
+        await connection.execute("SET LOCAL app.maintenance = 'on'")
+        found = await connection.fetch(
+            "SELECT site_id FROM site_pulse WHERE leads_gathered_at IS NULL ORDER BY site_id"
+        )
+    for number, row in enumerate(found, 1):
+        on_progress(f"gathering the leads of site {number} of {len(found)}")
+        await connection.execute("SELECT gather_leads($1)", row["site_id"])
 
 
 async def _make_months(connection: Any) -> None:

@@ -283,7 +283,7 @@ CREATE FUNCTION public.actor_name(p_site uuid, p_actor uuid) RETURNS text
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-    IF p_actor IS NULL OR NOT coalesce(p_site = ANY (nullif(current_setting('app.sites', true), '')::uuid[]), false) THEN
+    IF p_actor IS NULL OR site_role(p_site) IS NULL THEN
         RETURN NULL;
     END IF;
     PERFORM set_config('app.maintenance', 'on', true);
@@ -480,6 +480,24 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.ask_for_summary(p_site uuid, p_language text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_person uuid := nullif(current_setting('app.person', true), '')::uuid;
+BEGIN
+    IF v_person IS NULL OR site_role(p_site) IS NULL THEN
+        RAISE EXCEPTION 'not a site of the asker''s' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    SET LOCAL app.maintenance = 'on';
+    INSERT INTO summary_wishes (site_id, user_id, language, asked_at) VALUES (p_site, v_person, p_language, now())
+    ON CONFLICT (site_id, user_id) DO UPDATE SET asked_at = now()
+        WHERE coalesce(summary_wishes.asked_at < now() - interval '1 minute', true);
+    RETURN FOUND;
+END
+$$;
+
 CREATE FUNCTION public.attach_month(p_month date, OUT made text[], OUT sessions_moved bigint, OUT events_moved bigint) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -634,6 +652,23 @@ BEGIN
         created_at = now()
     WHERE second_factors.confirmed_at IS NULL;
     RETURN FOUND;
+END
+$$;
+
+CREATE FUNCTION public.by_tokens(p_site uuid, p_where text, p_at text, p_limit integer, OUT calls uuid[], OUT ats timestamp with time zone[]) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_indexscan TO 'off'
+    SET enable_indexonlyscan TO 'off'
+    SET work_mem TO '16MB'
+    SET jit TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    AS $$
+BEGIN
+    EXECUTE format('SELECT coalesce(array_agg(f.call_id), ''{}''), coalesce(array_agg(f.at), ''{}'') FROM ('
+        'SELECT l.call_id, %s AS at FROM lead_search l WHERE l.site_id = %L AND %s ORDER BY %s DESC, l.call_id DESC LIMIT %s) f',
+        p_at, p_site, p_where, p_at, p_limit) INTO calls, ats;
 END
 $$;
 
@@ -923,9 +958,116 @@ CREATE FUNCTION public.change_site_clock(p_site uuid, p_time_zone text, p_curren
     AS $$
 BEGIN
     PERFORM lock_counters(p_site);
-    UPDATE sites SET time_zone = p_time_zone, currency = p_currency, updated_at = now() WHERE id = p_site;
+    UPDATE sites SET time_zone = p_time_zone, currency = p_currency, updated_at = clock_timestamp() WHERE id = p_site;
     PERFORM rebuild_counters(p_site);
     PERFORM pg_notify('opsmantik_sites', p_site::text);
+END
+$$;
+
+CREATE FUNCTION public.change_site_general(p_site uuid, p_act uuid, p_seen timestamp with time zone, p_name text, p_domain text, p_time_zone text, p_region text, p_currency text, p_cpc numeric, p_window integer) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_old sites;
+    v_before jsonb;
+    v_after jsonb := jsonb_build_object('name', p_name, 'domain', p_domain, 'time_zone', p_time_zone, 'region', p_region,
+        'currency', p_currency, 'assumed_cpc', trim_scale(p_cpc), 'attribution_window_days', p_window);
+BEGIN
+    PERFORM settings_keeper(p_site);
+    PERFORM now() AT TIME ZONE p_time_zone;  -- an error for a zone that there is not
+    -- Before the site's row, as retention does it: whoever takes both takes them in this order.
+    IF EXISTS (SELECT FROM sites s WHERE s.id = p_site AND (s.time_zone, s.currency) <> (p_time_zone, p_currency)) THEN
+        PERFORM lock_counters(p_site);
+    END IF;
+    -- Not FOR UPDATE: the counters may take a while, and events go on naming the site meanwhile.
+    SELECT s.* INTO v_old FROM sites s WHERE s.id = p_site FOR NO KEY UPDATE;
+    IF v_old.updated_at <> p_seen THEN
+        RETURN 'stale';
+    END IF;
+    v_before := jsonb_build_object('name', v_old.name, 'domain', v_old.domain, 'time_zone', v_old.time_zone,
+        'region', v_old.region, 'currency', v_old.currency, 'assumed_cpc', trim_scale(v_old.assumed_cpc),
+        'attribution_window_days', v_old.attribution_window_days);
+    IF v_before = v_after THEN
+        RETURN 'unchanged';
+    END IF;
+    UPDATE sites s SET name = p_name, domain = p_domain, region = p_region, assumed_cpc = p_cpc,
+        attribution_window_days = p_window, updated_at = clock_timestamp()
+    WHERE s.id = p_site;
+    PERFORM note_settings(p_site, p_act, 'settings.general', v_before, v_after);
+    IF (v_old.time_zone, v_old.currency) <> (p_time_zone, p_currency) THEN
+        PERFORM change_site_clock(p_site, p_time_zone, p_currency);
+    END IF;
+    RETURN 'changed';
+END
+$$;
+
+CREATE FUNCTION public.change_site_rules(p_site uuid, p_act uuid, p_seen timestamp with time zone, p_approve_hours integer, p_junk_days integer) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_old sites;
+    v_before jsonb;
+    v_after jsonb := jsonb_build_object('auto_approve_hours', p_approve_hours, 'auto_junk_days', p_junk_days);
+BEGIN
+    PERFORM settings_keeper(p_site);
+    SELECT s.* INTO v_old FROM sites s WHERE s.id = p_site FOR NO KEY UPDATE;
+    IF v_old.updated_at <> p_seen THEN
+        RETURN 'stale';
+    END IF;
+    v_before := jsonb_build_object('auto_approve_hours', v_old.auto_approve_hours, 'auto_junk_days', v_old.auto_junk_days);
+    IF v_before = v_after THEN
+        RETURN 'unchanged';
+    END IF;
+    UPDATE sites s SET auto_approve_hours = p_approve_hours, auto_junk_days = p_junk_days, updated_at = clock_timestamp()
+    WHERE s.id = p_site;
+    PERFORM note_settings(p_site, p_act, 'settings.rules', v_before, v_after);
+    RETURN 'changed';
+END
+$$;
+
+CREATE FUNCTION public.change_site_values(p_site uuid, p_act uuid, p_seen timestamp with time zone, p_chips jsonb, p_conversion_time text, p_undo_minutes integer) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_old sites;
+    v_before jsonb;
+    v_after jsonb := jsonb_build_object('bounty_chips', p_chips, 'conversion_time', p_conversion_time, 'undo_minutes', p_undo_minutes);
+BEGIN
+    PERFORM settings_keeper(p_site);
+    SELECT s.* INTO v_old FROM sites s WHERE s.id = p_site FOR NO KEY UPDATE;
+    IF v_old.updated_at <> p_seen THEN
+        RETURN 'stale';
+    END IF;
+    v_before := jsonb_build_object('bounty_chips', v_old.config -> 'bounty_chips', 'conversion_time', v_old.conversion_time,
+        'undo_minutes', v_old.undo_minutes);
+    IF v_before = v_after THEN
+        RETURN 'unchanged';
+    END IF;
+    UPDATE sites s SET conversion_time = p_conversion_time, undo_minutes = p_undo_minutes, updated_at = clock_timestamp(),
+        config = CASE WHEN p_chips IS NULL THEN s.config - 'bounty_chips'
+            ELSE s.config || jsonb_build_object('bounty_chips', p_chips) END
+    WHERE s.id = p_site;
+    PERFORM note_settings(p_site, p_act, 'settings.values', v_before, v_after);
+    RETURN 'changed';
+END
+$$;
+
+CREATE FUNCTION public.change_view(p_site uuid, p_id uuid, p_name text, p_shared boolean) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_person uuid := view_keeper(p_site);
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    UPDATE saved_views v SET name = p_name, is_shared = p_shared, updated_at = now()
+    WHERE v.site_id = p_site AND v.id = p_id AND keeps_view(v, v_person);
+    RETURN CASE WHEN FOUND THEN 'kept' ELSE 'none' END;
+EXCEPTION WHEN unique_violation THEN
+    RETURN 'taken';
 END
 $$;
 
@@ -999,6 +1141,29 @@ BEGIN
         (SELECT min(n.created_at) FROM lead_notices n
          WHERE n.site_id = w.site_id AND n.user_id = w.user_id AND n.sent_at IS NULL),
         u.email, w.language, t.time_zone, t.name;
+END
+$$;
+
+CREATE FUNCTION public.claim_summaries(p_limit integer, p_seconds integer) RETURNS TABLE(site_id uuid, user_id uuid, pace text, at_hour smallint, language text, sent_for date, failures integer, taken_until timestamp with time zone, email text, time_zone text, site_name text, switched_off boolean)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    DELETE FROM summary_wishes w USING sites t, users u
+    WHERE w.next_at <= now() AND t.id = w.site_id AND u.id = w.user_id AND (u.disabled_at IS NOT NULL OR NOT (
+        t.user_id = u.id OR EXISTS (SELECT FROM site_members m WHERE m.site_id = w.site_id AND m.user_id = w.user_id)
+        OR EXISTS (SELECT FROM profiles p WHERE p.id = w.user_id AND p.role = 'admin')));
+    RETURN QUERY
+    WITH due AS MATERIALIZED (
+        SELECT w.site_id, w.user_id FROM summary_wishes w WHERE w.next_at <= now()
+        ORDER BY w.next_at LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED
+    )
+    UPDATE summary_wishes w SET next_at = now() + make_interval(secs => p_seconds)
+    FROM due, sites t, users u
+    WHERE w.site_id = due.site_id AND w.user_id = due.user_id AND t.id = w.site_id AND u.id = w.user_id
+    RETURNING w.site_id, w.user_id, w.pace, w.at_hour, w.language, w.sent_for, w.failures, w.next_at, u.email, t.time_zone,
+        t.name, t.disabled_at IS NOT NULL;
 END
 $$;
 
@@ -1130,6 +1295,62 @@ BEGIN
     RETURN v_copied;
 END
 $$;
+
+CREATE FUNCTION public.count_by_tokens(p_site uuid, p_where text, p_limit integer) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_indexscan TO 'off'
+    SET enable_indexonlyscan TO 'off'
+    SET work_mem TO '16MB'
+    SET jit TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    AS $$
+DECLARE
+    v_n bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (SELECT FROM lead_search l WHERE l.site_id = %L AND %s LIMIT %s) f', p_site, p_where, p_limit) INTO v_n;
+    RETURN v_n;
+END
+$$;
+
+CREATE FUNCTION public.count_leads(p_site uuid, p_wanted jsonb, p_decided boolean, p_zone text, p_from timestamp with time zone, p_to timestamp with time zone, p_most integer) RETURNS bigint
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET jit TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    AS $_$
+DECLARE
+    v_walk constant integer := 30000;
+    v_at constant text := CASE WHEN p_decided THEN 'l.decided_at' ELSE 'l.created_at' END;
+    v_unfolded uuid[];
+    v_in text;
+    v_not text := '';
+    v_asked record;
+    v_n bigint;
+    v_fresh bigint := 0;
+BEGIN
+    PERFORM search_reader(p_site);
+    v_unfolded := unfolded_leads(p_site);
+    v_asked := search_conditions(p_site, p_wanted, v_at, p_zone, p_from);
+    v_in := format('%1$s >= %2$L AND %1$s < %3$L', v_at, p_from, p_to);
+    IF v_unfolded <> '{}' THEN
+        v_not := format(' AND l.call_id <> ALL (%L::uuid[])', v_unfolded);
+        EXECUTE format('SELECT count(*) FROM lead_search_rows(%L, %L::uuid[]) l WHERE %s', p_site, v_unfolded, v_in || ' AND ' || v_asked.conditions)
+        INTO v_fresh;
+    END IF;
+    IF v_asked.tokens <> 'true' THEN
+        EXECUTE format('SELECT count(*) FROM (SELECT FROM lead_search l WHERE l.site_id = %L AND %s LIMIT %s) f', p_site, v_in, v_walk + 1) INTO v_n;
+    END IF;
+    IF v_n > v_walk THEN
+        v_n := count_by_tokens(p_site, v_in || ' AND ' || v_asked.tokens || ' AND ' || v_asked.conditions || v_not, p_most + 1);
+    ELSE
+        EXECUTE format('SELECT count(*) FROM (SELECT FROM lead_search l WHERE l.site_id = %L AND %s LIMIT %s) f', p_site,
+            v_in || ' AND ' || v_asked.conditions || v_not, p_most + 1) INTO v_n;
+    END IF;
+    RETURN least(v_n + v_fresh, p_most + 1);
+END
+$_$;
 
 CREATE FUNCTION public.counter_differences(p_site uuid, p_from date, p_to date) RETURNS TABLE(day date, dimension text, key text, is_paid boolean, measure text, counted numeric, recounted numeric)
     LANGUAGE sql STABLE
@@ -1272,8 +1493,8 @@ BEGIN
     END IF;
     PERFORM move_conversion(p_site, p_call, p_conversion);
 
-    INSERT INTO counter_journal (site_id, entries, changed_at)
-    VALUES (p_site, v_entries || call_entries(p_site, ARRAY[p_call], 1), now());
+    INSERT INTO counter_journal (site_id, entries, calls, changed_at)
+    VALUES (p_site, v_entries || call_entries(p_site, ARRAY[p_call], 1), ARRAY[p_call], now());
 END
 $$;
 
@@ -1426,6 +1647,50 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.drop_visits(p_site uuid, p_erasure uuid, p_month date, p_sessions uuid[]) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_calls uuid[];
+    v_counts jsonb;
+    v_entries counter_entry[];
+    v_more counter_entry[];
+    v_sessions bigint;
+    v_events bigint;
+BEGIN
+    PERFORM lock_counters(p_site);
+    PERFORM FROM session_keys k WHERE k.site_id = p_site AND k.created_month = p_month AND k.id = ANY (p_sessions) ORDER BY k.id FOR UPDATE;
+    PERFORM FROM sessions s WHERE s.site_id = p_site AND s.created_month = p_month AND s.id = ANY (p_sessions) ORDER BY s.id FOR UPDATE;
+    v_calls := ARRAY(SELECT c.id FROM calls c
+        WHERE c.site_id = p_site AND c.matched_session_month = p_month AND c.matched_session_id = ANY (p_sessions));
+    v_counts := erase_calls(p_site, p_erasure, v_calls);
+
+    SELECT coalesce(array_agg(session_entry(s, -1)), '{}') INTO v_entries
+    FROM sessions s WHERE s.site_id = p_site AND s.created_month = p_month AND s.id = ANY (p_sessions);
+    -- By the quarter of an hour, as they are recounted: no zone's day begins within one.
+    SELECT coalesce(array_agg(ROW('events', -x.n, x.at, x.is_paid, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+        -x.conversions, -x.forms, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::counter_entry), '{}') INTO v_more
+    FROM (
+        SELECT s.is_paid, max(e.created_at) AS at, count(*) AS n, count(*) FILTER (WHERE e.event_category = 'conversion') AS conversions,
+            count(*) FILTER (WHERE e.event_category = 'conversion' AND e.event_action = 'form_submit') AS forms
+        FROM events e JOIN sessions s ON s.site_id = e.site_id AND s.created_month = e.session_month AND s.id = e.session_id
+        WHERE e.site_id = p_site AND e.session_month = p_month AND e.session_id = ANY (p_sessions)
+        GROUP BY s.is_paid, date_bin('15 minutes', e.created_at, 'epoch')) x;
+
+    DELETE FROM events e WHERE e.site_id = p_site AND e.session_month = p_month AND e.session_id = ANY (p_sessions);
+    GET DIAGNOSTICS v_events = ROW_COUNT;
+    DELETE FROM sessions s WHERE s.site_id = p_site AND s.created_month = p_month AND s.id = ANY (p_sessions);
+    GET DIAGNOSTICS v_sessions = ROW_COUNT;
+    DELETE FROM session_keys k WHERE k.site_id = p_site AND k.created_month = p_month AND k.id = ANY (p_sessions);
+    IF v_sessions > 0 THEN
+        INSERT INTO counter_journal (site_id, entries, changed_at) VALUES (p_site, v_entries || v_more, now());
+    END IF;
+    PERFORM fold_counters(p_site);
+    RETURN v_counts || jsonb_build_object('sessions', v_sessions, 'session_keys', v_sessions, 'events', v_events);
+END
+$$;
+
 CREATE FUNCTION public.email_link(p_link_hash bytea) RETURNS text
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -1477,6 +1742,16 @@ CREATE FUNCTION public.end_sign_in(p_token_hash bytea) RETURNS void
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$ DELETE FROM sign_ins WHERE token_hash = p_token_hash $$;
 
+CREATE FUNCTION public.end_summaries(p_site uuid, p_user uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    UPDATE summary_wishes w SET pace = 'off', next_at = NULL, updated_at = now() WHERE w.site_id = p_site AND w.user_id = p_user;
+END
+$$;
+
 CREATE FUNCTION public.enter_key(p_site uuid, p_key uuid, p_roles text[], p_address text, OUT sites uuid[], OUT known uuid[]) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -1511,6 +1786,24 @@ BEGIN
     SELECT e.sites, e.known INTO enter_person_key.sites, enter_person_key.known
     FROM enter_user_v2(coalesce(v_key.user_id, '00000000-0000-0000-0000-000000000000'), p_roles, v_key.only_site, p_address) e;
     EXECUTE format('SET LOCAL app.key_name = %L', coalesce(key_label(v_key.name, v_key.last_four), 'gone'));
+END
+$$;
+
+CREATE FUNCTION public.enter_share_link(p_site uuid, p_share uuid, OUT sites uuid[], OUT known uuid[]) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    SELECT coalesce(array_agg(k.site_id), '{}') INTO enter_share_link.sites
+    FROM share_links k JOIN sites s ON s.id = k.site_id AND s.disabled_at IS NULL
+    WHERE k.site_id = p_site AND k.id = p_share AND coalesce(k.expires_at > now(), true);
+    known := sites;
+    SET LOCAL app.person = '';
+    SET LOCAL app.key = '';
+    SET LOCAL app.key_name = '';
+    SET LOCAL app.address = '';
+    EXECUTE format('SET LOCAL app.sites = %L', sites);
 END
 $$;
 
@@ -1612,6 +1905,7 @@ DECLARE
     v_actions bigint;
     v_deliveries bigint;
     v_notices bigint;
+    v_found bigint;
     v_count bigint;
 BEGIN
     v_calls := ARRAY(SELECT c.id FROM calls c WHERE c.site_id = p_site AND (c.id = ANY (p_calls) OR c.merged_into = ANY (p_calls)));
@@ -1634,13 +1928,15 @@ BEGIN
     GET DIAGNOSTICS v_deliveries = ROW_COUNT;
     DELETE FROM lead_notices n WHERE n.site_id = p_site AND n.call_id = ANY (v_calls);
     GET DIAGNOSTICS v_notices = ROW_COUNT;
+    DELETE FROM lead_search l WHERE l.site_id = p_site AND l.call_id = ANY (v_calls);
+    GET DIAGNOSTICS v_found = ROW_COUNT;
     DELETE FROM calls c WHERE c.site_id = p_site AND c.id = ANY (v_calls);
     GET DIAGNOSTICS v_count = ROW_COUNT;
     IF v_entries <> '{}' THEN
         INSERT INTO counter_journal (site_id, entries, changed_at) VALUES (p_site, v_entries, now());
     END IF;
     RETURN jsonb_build_object('calls', v_count, 'intent_actions', v_actions, 'conversions', v_conversions,
-        'conversion_moves', v_moves, 'webhook_deliveries', v_deliveries, 'lead_notices', v_notices);
+        'conversion_moves', v_moves, 'webhook_deliveries', v_deliveries, 'lead_notices', v_notices, 'lead_search', v_found);
 END
 $$;
 
@@ -1660,15 +1956,7 @@ BEGIN
     PERFORM open_erasure(p_site, p_erasure);
     PERFORM lock_counters(p_site);
     v_counts := erase_calls(p_site, p_erasure, p_calls);
-    DELETE FROM visitors v WHERE v.site_id = p_site AND v.id = ANY (p_visitors)
-      AND NOT EXISTS (SELECT FROM sessions s WHERE s.site_id = p_site AND s.fingerprint = v.id);
-    GET DIAGNOSTICS v_gone = ROW_COUNT;
-    -- Where one visit of several went, the others are left, and what is known of them.
-    UPDATE visitors v SET visits = x.visits, first_seen_at = x.first_at, last_seen_at = x.last_at, last_ad_click_at = x.click_at
-    FROM (SELECT s.fingerprint, count(*)::integer AS visits, min(s.started_at) AS first_at, max(s.last_event_at) AS last_at,
-            max(s.click_at) AS click_at
-        FROM sessions s WHERE s.site_id = p_site AND s.fingerprint = ANY (p_visitors) GROUP BY 1) x
-    WHERE v.site_id = p_site AND v.id = x.fingerprint;
+    v_gone := settle_visitors(p_site, p_visitors);
     DELETE FROM replays r WHERE r.site_id = p_site AND r.rejected_id = ANY (p_rejected);
     GET DIAGNOSTICS v_replays = ROW_COUNT;
     DELETE FROM rejected_events r WHERE r.site_id = p_site AND r.id = ANY (p_rejected);
@@ -1687,47 +1975,11 @@ CREATE FUNCTION public.erase_visits(p_site uuid, p_erasure uuid, p_month date, p
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
-DECLARE
-    v_calls uuid[];
-    v_counts jsonb;
-    v_entries counter_entry[];
-    v_more counter_entry[];
-    v_sessions bigint;
-    v_events bigint;
 BEGIN
     PERFORM privacy_keeper(p_site);
     SET LOCAL app.maintenance = 'on';
     PERFORM open_erasure(p_site, p_erasure);
-    PERFORM lock_counters(p_site);
-    PERFORM FROM session_keys k WHERE k.site_id = p_site AND k.created_month = p_month AND k.id = ANY (p_sessions) ORDER BY k.id FOR UPDATE;
-    PERFORM FROM sessions s WHERE s.site_id = p_site AND s.created_month = p_month AND s.id = ANY (p_sessions) ORDER BY s.id FOR UPDATE;
-    v_calls := ARRAY(SELECT c.id FROM calls c
-        WHERE c.site_id = p_site AND c.matched_session_month = p_month AND c.matched_session_id = ANY (p_sessions));
-    v_counts := erase_calls(p_site, p_erasure, v_calls);
-
-    SELECT coalesce(array_agg(session_entry(s, -1)), '{}') INTO v_entries
-    FROM sessions s WHERE s.site_id = p_site AND s.created_month = p_month AND s.id = ANY (p_sessions);
-    -- By the quarter of an hour, as they are recounted: no zone's day begins within one.
-    SELECT coalesce(array_agg(ROW('events', -x.n, x.at, x.is_paid, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-        -x.conversions, -x.forms, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::counter_entry), '{}') INTO v_more
-    FROM (
-        SELECT s.is_paid, max(e.created_at) AS at, count(*) AS n, count(*) FILTER (WHERE e.event_category = 'conversion') AS conversions,
-            count(*) FILTER (WHERE e.event_category = 'conversion' AND e.event_action = 'form_submit') AS forms
-        FROM events e JOIN sessions s ON s.site_id = e.site_id AND s.created_month = e.session_month AND s.id = e.session_id
-        WHERE e.site_id = p_site AND e.session_month = p_month AND e.session_id = ANY (p_sessions)
-        GROUP BY s.is_paid, date_bin('15 minutes', e.created_at, 'epoch')) x;
-
-    DELETE FROM events e WHERE e.site_id = p_site AND e.session_month = p_month AND e.session_id = ANY (p_sessions);
-    GET DIAGNOSTICS v_events = ROW_COUNT;
-    DELETE FROM sessions s WHERE s.site_id = p_site AND s.created_month = p_month AND s.id = ANY (p_sessions);
-    GET DIAGNOSTICS v_sessions = ROW_COUNT;
-    DELETE FROM session_keys k WHERE k.site_id = p_site AND k.created_month = p_month AND k.id = ANY (p_sessions);
-    IF v_sessions > 0 THEN
-        INSERT INTO counter_journal (site_id, entries, changed_at) VALUES (p_site, v_entries || v_more, now());
-    END IF;
-    PERFORM fold_counters(p_site);
-    PERFORM add_erased(p_site, p_erasure, p_month,
-        v_counts || jsonb_build_object('sessions', v_sessions, 'session_keys', v_sessions, 'events', v_events));
+    PERFORM add_erased(p_site, p_erasure, p_month, drop_visits(p_site, p_erasure, p_month, p_sessions));
 END
 $$;
 
@@ -1782,6 +2034,7 @@ DECLARE
     v_calls uuid[];
 BEGIN
     PERFORM forget_facts_before(p_site, p_before);
+    PERFORM lock_counters(p_site);  -- so that no fold puts back what is taken away here
     v_calls := ARRAY(
         SELECT c.id FROM calls c
         WHERE c.site_id = p_site AND c.created_at < p_before AND c.merged_into IS NULL
@@ -1793,6 +2046,7 @@ BEGIN
     WHERE v.site_id = p_site AND v.call_id = ANY (v_calls) AND m.site_id = v.site_id AND m.conversion_id = v.id;
     DELETE FROM conversions v WHERE v.site_id = p_site AND v.call_id = ANY (v_calls);
     DELETE FROM intent_actions a WHERE a.site_id = p_site AND a.call_id = ANY (v_calls);
+    DELETE FROM lead_search l WHERE l.site_id = p_site AND l.call_id = ANY (v_calls);
     DELETE FROM calls c WHERE c.site_id = p_site AND c.id = ANY (v_calls);
     RETURN cardinality(v_calls);
 END
@@ -2038,6 +2292,19 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.finish_summary(p_site uuid, p_user uuid, p_taken_until timestamp with time zone, p_sent_for date, p_failed boolean, p_next_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    UPDATE summary_wishes w SET sent_for = greatest(w.sent_for, p_sent_for),
+        failures = CASE WHEN p_failed THEN w.failures + 1 ELSE 0 END,
+        next_at = CASE WHEN w.next_at = p_taken_until THEN p_next_at ELSE w.next_at END
+    WHERE w.site_id = p_site AND w.user_id = p_user;
+END
+$$;
+
 CREATE FUNCTION public.first_admin_link_open(p_link_hash bytea) RETURNS boolean
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -2054,6 +2321,7 @@ DECLARE
     v_zone text;
     v_currency text;
     v_count integer;
+    v_calls uuid[];
 BEGIN
     SET LOCAL app.maintenance = 'on';
     IF NOT pg_try_advisory_xact_lock(hashtextextended('opsmantik: counters ' || p_site, 0)) THEN
@@ -2063,7 +2331,7 @@ BEGIN
     -- One statement, so one snapshot: what is taken from the journal is what the visitors are counted against.
     WITH taken AS (
         DELETE FROM counter_journal j WHERE j.site_id = p_site
-        RETURNING j.entries, j.tally, j.changed_at, j.last_event_at, j.last_intent_at
+        RETURNING j.entries, j.tally, j.calls, j.changed_at, j.last_event_at, j.last_intent_at
     ), fresh (day, dimension, key, is_paid, sessions, click_sessions, visitors, events, conversions, forms, leads, click_leads, sealed, junk, amount, scroll, scrolled, seconds) AS MATERIALIZED (
         SELECT x.day, x.dimension, x.key, x.is_paid, x.sessions, x.click_sessions, NULL::integer, x.events, x.conversions, x.forms, x.leads, x.click_leads, x.sealed, x.junk, x.amount, x.scroll, x.scrolled, x.seconds
         FROM taken t CROSS JOIN LATERAL unnest(t.entries) e CROSS JOIN LATERAL entry_cells(e, v_zone, v_currency) x
@@ -2094,16 +2362,41 @@ BEGIN
         FROM taken t CROSS JOIN LATERAL unnest(t.tally) o GROUP BY 2, 3
         ON CONFLICT (site_id, hour, outcome) DO UPDATE SET n = y.n + excluded.n
     ), pulsed AS (
-        INSERT INTO site_pulse AS y (site_id, sequence, changed_at, last_event_at, last_intent_at, counted_at)
-        SELECT p_site, count(*), max(t.changed_at), max(t.last_event_at), max(t.last_intent_at), now()
+        INSERT INTO site_pulse AS y (site_id, sequence, changed_at, last_event_at, last_intent_at, counted_at, leads_gathered_at)
+        SELECT p_site, count(*), max(t.changed_at), max(t.last_event_at), max(t.last_intent_at), now(), now()
         FROM taken t HAVING count(*) > 0
         ON CONFLICT (site_id) DO UPDATE SET
             sequence = y.sequence + excluded.sequence, changed_at = greatest(y.changed_at, excluded.changed_at),
             last_event_at = greatest(y.last_event_at, excluded.last_event_at),
             last_intent_at = greatest(y.last_intent_at, excluded.last_intent_at)
     )
-    SELECT count(*) INTO v_count FROM taken;
+    SELECT count(*), (SELECT array_agg(DISTINCT c.id) FROM taken x CROSS JOIN LATERAL unnest(x.calls) AS c (id))
+    INTO v_count, v_calls FROM taken;
+    IF v_calls IS NOT NULL THEN
+        PERFORM fold_leads(p_site, v_calls);
+    END IF;
     RETURN v_count;
+END
+$$;
+
+CREATE FUNCTION public.fold_leads(p_site uuid, p_calls uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    DELETE FROM lead_search l WHERE l.site_id = p_site AND l.call_id = ANY (p_calls)
+      AND NOT EXISTS (SELECT FROM calls c WHERE c.site_id = p_site AND c.id = l.call_id AND c.merged_into IS NULL);
+    INSERT INTO lead_search AS l (site_id, call_id, created_at, decided_at, status, action, captured_by, is_paid, has_click_id, source,
+        channel, campaign, keyword, matchtype, place, device, page, words)
+    SELECT r.site_id, r.call_id, r.created_at, r.decided_at, r.status, r.action, r.captured_by, r.is_paid, r.has_click_id, r.source,
+        r.channel, r.campaign, r.keyword, r.matchtype, r.place, r.device, r.page, r.words
+    FROM lead_search_rows(p_site, p_calls) r
+    ON CONFLICT (site_id, call_id) DO UPDATE SET created_at = excluded.created_at, decided_at = excluded.decided_at,
+        status = excluded.status, action = excluded.action, captured_by = excluded.captured_by, is_paid = excluded.is_paid,
+        has_click_id = excluded.has_click_id, source = excluded.source, channel = excluded.channel, campaign = excluded.campaign,
+        keyword = excluded.keyword, matchtype = excluded.matchtype, place = excluded.place, device = excluded.device,
+        page = excluded.page, words = excluded.words
+    WHERE l IS DISTINCT FROM excluded;
 END
 $$;
 
@@ -2155,6 +2448,28 @@ BEGIN
     DELETE FROM sign_in_attempts a WHERE a.key = p_keys[1];
     UPDATE sign_in_attempts a SET n = greatest(a.n - 1, 0), allowed_at = least(a.allowed_at, clock_timestamp())
     WHERE a.key = ANY (p_keys[2:]);
+END
+$$;
+
+CREATE FUNCTION public.gather_leads(p_site uuid) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_calls uuid[];
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    PERFORM lock_counters(p_site);
+    v_calls := ARRAY(
+        SELECT coalesce(l.call_id, r.call_id)
+        FROM (SELECT x.* FROM lead_search x WHERE x.site_id = p_site) l FULL JOIN lead_search_rows(p_site, NULL) r ON r.call_id = l.call_id
+        WHERE (l.site_id, l.call_id, l.created_at, l.decided_at, l.status, l.action, l.captured_by, l.is_paid, l.has_click_id,
+            l.source, l.channel, l.campaign, l.keyword, l.matchtype, l.place, l.device, l.page, l.words)
+          IS DISTINCT FROM (r.site_id, r.call_id, r.created_at, r.decided_at, r.status, r.action, r.captured_by, r.is_paid, r.has_click_id,
+            r.source, r.channel, r.campaign, r.keyword, r.matchtype, r.place, r.device, r.page, r.words));
+    PERFORM fold_leads(p_site, v_calls);
+    UPDATE site_pulse p SET leads_gathered_at = now() WHERE p.site_id = p_site AND p.leads_gathered_at IS NULL;
+    RETURN cardinality(v_calls);
 END
 $$;
 
@@ -2646,33 +2961,40 @@ BEGIN
             FROM unnest(v_touched, v_paid) AS t (place, is_paid)
             JOIN (SELECT x.*, row_number() OVER () AS place FROM unnest(p_sessions) x) d ON d.place = t.place
         ), parts AS (
-            SELECT e.site_id, e.entry, NULL::tally_draft AS tally, NULL::timestamptz AS event_at FROM unnest(v_entries) e
+            SELECT e.site_id, e.entry, NULL::tally_draft AS tally, NULL::timestamptz AS event_at, NULL::uuid AS call_id FROM unnest(v_entries) e
             UNION ALL
             SELECT t.site_id, ROW('events', sum(t.events), v_now, t.is_paid, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-                NULL, sum(t.conversions), sum(t.forms), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::counter_entry, NULL, NULL
+                NULL, sum(t.conversions), sum(t.forms), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::counter_entry, NULL, NULL, NULL
             FROM touched t WHERE NOT t.is_history AND t.events > 0 GROUP BY t.site_id, t.is_paid
             UNION ALL
             -- History that is written afterwards: each event at its own time.
             SELECT t.site_id, ROW('events', count(*), max(e.received_at), t.is_paid, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
                 NULL, count(*) FILTER (WHERE e.event_category = 'conversion'),
                 count(*) FILTER (WHERE e.event_category = 'conversion' AND e.event_action = 'form_submit'),
-                NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::counter_entry, NULL, NULL
+                NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::counter_entry, NULL, NULL, NULL
             FROM touched t JOIN unnest(p_events) e ON e.session_place = t.place
             WHERE t.is_history AND (v_events IS NULL OR e.id = ANY (v_stored))
             GROUP BY t.site_id, t.is_paid, date_bin('15 minutes', e.received_at, 'epoch')
             UNION ALL
-            SELECT t.site_id, NULL, NULL, max(t.received_at) FROM touched t GROUP BY t.site_id
+            SELECT t.site_id, NULL, NULL, max(t.received_at), NULL FROM touched t GROUP BY t.site_id
             UNION ALL
-            SELECT y.site_id, NULL, y, NULL FROM unnest(p_tally) y WHERE y.site_id IS NOT NULL
+            SELECT y.site_id, NULL, y, NULL, NULL FROM unnest(p_tally) y WHERE y.site_id IS NOT NULL
             UNION ALL
-            SELECT e.site_id, NULL, ROW(e.site_id, o.outcome, sum(o.n), date_trunc('hour', e.received_at))::tally_draft, NULL
+            SELECT e.site_id, NULL, ROW(e.site_id, o.outcome, sum(o.n), date_trunc('hour', e.received_at))::tally_draft, NULL, NULL
             FROM unnest(duplicates) AS x (place)
             CROSS JOIN LATERAL (SELECT (p_events[x.place]).site_id, (p_events[x.place]).received_at) e
             CROSS JOIN (VALUES ('duplicate', 1), ('stored', -1)) AS o (outcome, n) GROUP BY e.site_id, o.outcome, date_trunc('hour', e.received_at)
+            UNION ALL
+            -- Leads that are new, and those whose visits were merged anew: the fold looks at them (lead_search.sql).
+            SELECT i.site_id, NULL, NULL, NULL, i.id FROM unnest(p_intents) i
+            UNION ALL
+            SELECT c.site_id, NULL, NULL, NULL, c.id FROM (SELECT DISTINCT d.site_id FROM unnest(p_sessions) d) x
+            JOIN calls c ON c.site_id = x.site_id AND c.id = ANY (v_calls) WHERE v_calls IS NOT NULL
         )
-        INSERT INTO counter_journal (site_id, entries, tally, changed_at, last_event_at, last_intent_at)
+        INSERT INTO counter_journal (site_id, entries, tally, calls, changed_at, last_event_at, last_intent_at)
         SELECT p.site_id, coalesce(array_agg(p.entry) FILTER (WHERE p.entry IS DISTINCT FROM NULL), '{}'),
             coalesce(array_agg(p.tally) FILTER (WHERE p.tally IS DISTINCT FROM NULL), '{}'),
+            coalesce(array_agg(p.call_id) FILTER (WHERE p.call_id IS NOT NULL), '{}'),
             v_now, max(p.event_at), CASE WHEN p.site_id = ANY (called) THEN max(coalesce(p.event_at, v_now)) END
         FROM parts p GROUP BY p.site_id;
     END IF;
@@ -2722,6 +3044,103 @@ CREATE FUNCTION public.ingest_sites_v2() RETURNS TABLE(id uuid, public_id text, 
         s.allowed_bots, s.rate_per_minute, s.monthly_quota, s.keep_ip
     FROM sites s
 $$;
+
+CREATE FUNCTION public.installation_figures() RETURNS TABLE(name text, label text, figure double precision)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $_$
+DECLARE
+    -- What is counted is counted to here.
+    v_most constant integer := 100000;
+    v_now constant timestamptz := clock_timestamp();
+    v_month constant text := to_char(v_now AT TIME ZONE 'UTC', 'YYYY_MM');
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    RETURN QUERY
+        SELECT v.name, ''::text, v.figure::double precision FROM (
+            SELECT count(*) FILTER (WHERE s.disabled_at IS NULL) AS sites,
+                count(*) FILTER (WHERE s.disabled_at IS NOT NULL) AS sites_off,
+                count(*) FILTER (WHERE s.disabled_at IS NULL AND p.last_event_at < v_now - interval '1 day') AS sites_silent
+            FROM sites s LEFT JOIN site_pulse p ON p.site_id = s.id) f
+        CROSS JOIN LATERAL (VALUES ('sites', f.sites), ('sites_off', f.sites_off), ('sites_silent', f.sites_silent)) v (name, figure);
+    -- What no fold has taken up yet: its length, and the age of its oldest row.
+    RETURN QUERY
+        SELECT 'journal_rows', ''::text, count(*)::double precision FROM (SELECT FROM counter_journal LIMIT v_most) j
+        UNION ALL
+        SELECT 'journal_age', '', coalesce(extract(epoch FROM v_now - min(j.changed_at)), 0)::double precision
+        FROM sites s CROSS JOIN LATERAL (
+            SELECT c.changed_at FROM counter_journal c WHERE c.site_id = s.id ORDER BY c.id LIMIT 1) j;
+    -- Outboxes: how many wait, how old the oldest is, and how long the most belated one has been due.
+    RETURN QUERY
+        SELECT v.name, ''::text, v.figure::double precision FROM (
+            SELECT count(*) AS n, min(d.created_at) AS oldest, min(d.next_at) AS due
+            FROM webhooks w CROSS JOIN LATERAL (
+                SELECT e.created_at, e.next_at FROM webhook_deliveries e
+                WHERE e.site_id = w.site_id AND e.webhook_id = w.id AND e.state IN ('waiting', 'failed')
+                ORDER BY e.next_at LIMIT v_most) d
+            WHERE w.off_reason IS NULL) f
+        CROSS JOIN LATERAL (VALUES
+            ('deliveries_waiting', f.n::double precision),
+            ('deliveries_age', coalesce(extract(epoch FROM v_now - f.oldest), 0)),
+            ('deliveries_late', greatest(coalesce(extract(epoch FROM v_now - f.due), 0), 0))) v (name, figure)
+        UNION ALL
+        SELECT v.name, '', v.figure::double precision FROM (
+            SELECT count(*) AS n, min(u.next_at) AS due, sum(u.failing) AS failing FROM (
+                SELECT n.next_at, (n.failures > 0)::integer AS failing FROM notice_wishes n WHERE n.next_at IS NOT NULL
+                UNION ALL
+                SELECT s.next_at, (s.failures > 0)::integer FROM summary_wishes s WHERE s.next_at <= v_now) u) f
+        CROSS JOIN LATERAL (VALUES
+            ('mails_waiting', f.n::double precision),
+            ('mails_late', greatest(coalesce(extract(epoch FROM v_now - f.due), 0), 0)),
+            ('mails_failing', coalesce(f.failing, 0)::double precision)) v (name, figure);
+    RETURN QUERY
+        SELECT v.name, ''::text, v.figure::double precision FROM (
+            SELECT count(*) FILTER (WHERE w.off_reason IS NULL AND w.failing_since IS NOT NULL) AS failing,
+                count(*) FILTER (WHERE w.off_reason IN ('gone', 'failing')) AS off,
+                extract(epoch FROM v_now - min(w.failing_since) FILTER (WHERE w.off_reason IS NULL)) AS since
+            FROM webhooks w) f
+        CROSS JOIN LATERAL (VALUES ('webhooks_failing', f.failing::double precision), ('webhooks_off', f.off::double precision),
+            ('webhooks_failing_age', coalesce(f.since, 0))) v (name, figure);
+    -- Months after this one that have both their partitions, in a row; and what waits for one.
+    RETURN QUERY
+        SELECT 'months_ahead', ''::text, count(*)::double precision FROM generate_series(1, 24) n
+        WHERE NOT EXISTS (
+            SELECT FROM generate_series(1, n) m CROSS JOIN unnest(ARRAY['sessions_', 'events_']) t
+            WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = 'parts'::regnamespace
+                AND c.relname = t || to_char(to_date(v_month, 'YYYY_MM') + make_interval(months => m), 'YYYY_MM')))
+        UNION ALL
+        SELECT 'default_rows', '', count(*)::double precision FROM (
+            (SELECT FROM parts.sessions_default LIMIT v_most) UNION ALL (SELECT FROM parts.events_default LIMIT v_most)) d
+        UNION ALL
+        SELECT 'database_bytes', '', pg_database_size(current_database())::double precision;
+    RETURN QUERY
+        SELECT v.name, ''::text, v.figure::double precision
+        FROM (SELECT * FROM audit_runs a ORDER BY a.started_at DESC LIMIT 1) f
+        CROSS JOIN LATERAL (VALUES ('audit_errors', f.errors::double precision), ('audit_warnings', f.warnings),
+            ('audit_unknown', f.unknown), ('audit_age', extract(epoch FROM v_now - f.started_at))) v (name, figure);
+    -- One step of the index a job, however many runs are kept.
+    RETURN QUERY WITH RECURSIVE jobs AS (
+            (SELECT u.job FROM upkeep_runs u ORDER BY u.job LIMIT 1)
+            UNION ALL
+            SELECT (SELECT u.job FROM upkeep_runs u WHERE u.job > j.job ORDER BY u.job LIMIT 1) FROM jobs j WHERE j.job IS NOT NULL),
+        state AS (
+            SELECT j.job, l.outcome, l.detail,
+                (SELECT o.started_at FROM upkeep_runs o WHERE o.job = j.job AND o.outcome = 'ok' ORDER BY o.started_at DESC LIMIT 1) AS ok_at
+            FROM jobs j CROSS JOIN LATERAL (
+                SELECT u.outcome, u.detail FROM upkeep_runs u WHERE u.job = j.job ORDER BY u.started_at DESC LIMIT 1) l
+            -- Names as the program gives them: they become labels, and those are for no other words.
+            WHERE j.job ~ '^[a-z_]{1,40}$')
+        SELECT 'job_age', s.job, extract(epoch FROM v_now - s.ok_at)::double precision FROM state s WHERE s.ok_at IS NOT NULL
+        UNION ALL
+        SELECT 'job_failed', s.job, (s.outcome IN ('failed', 'lost'))::integer FROM state s WHERE s.outcome IS NOT NULL
+        UNION ALL
+        -- What the newest comparison of every figure with its rows found: sites that differ.
+        SELECT 'counters_differ', '', (SELECT count(*) FROM jsonb_object_keys(s.detail)) FROM state s
+        WHERE s.job = 'verify_counters' AND s.outcome = 'ok' AND jsonb_typeof(s.detail) = 'object';
+    RETURN QUERY
+        SELECT 'alerts', ''::text, count(*)::double precision FROM watch_alerts w WHERE w.ended_at IS NULL;
+END
+$_$;
 
 CREATE FUNCTION public.invite_by_link(p_hash bytea) RETURNS TABLE(site_name text, email text, role text, inviter text, expires_at timestamp with time zone, state text, has_account boolean)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -2891,6 +3310,45 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.keep_view(p_site uuid, p_id uuid, p_name text, p_query text, p_shared boolean, p_most integer) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_person uuid := view_keeper(p_site);
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    IF (SELECT count(*) FROM saved_views v WHERE v.site_id = p_site AND v.user_id = v_person) >= p_most THEN
+        RETURN 'many';
+    END IF;
+    INSERT INTO saved_views (site_id, id, user_id, name, query, is_shared) VALUES (p_site, p_id, v_person, p_name, p_query, p_shared)
+    ON CONFLICT DO NOTHING;
+    RETURN CASE WHEN FOUND THEN 'kept' ELSE 'taken' END;
+END
+$$;
+
+CREATE TABLE public.saved_views (
+    site_id uuid NOT NULL,
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    name text NOT NULL,
+    query text NOT NULL,
+    is_shared boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT saved_views_name_check CHECK (((length(name) >= 1) AND (length(name) <= 60))),
+    CONSTRAINT saved_views_query_check CHECK ((length(query) <= 4000))
+);
+
+ALTER TABLE ONLY public.saved_views FORCE ROW LEVEL SECURITY;
+
+COMMENT ON COLUMN public.saved_views.is_shared IS 'Seen by all people of the site; changed by its maker, and by who may change the site.';
+
+CREATE FUNCTION public.keeps_view(v public.saved_views, p_person uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$ SELECT (v).user_id = p_person OR (v).is_shared AND coalesce(site_role((v).site_id), '') IN ('platform_admin', 'owner', 'admin') $$;
+
 CREATE FUNCTION public.kept_since(p_months integer) RETURNS timestamp with time zone
     LANGUAGE sql STABLE
     AS $$ SELECT (date_trunc('month', now() AT TIME ZONE 'UTC') - make_interval(months => p_months)) AT TIME ZONE 'UTC' $$;
@@ -3003,6 +3461,65 @@ BEGIN
     JOIN sessions s ON s.site_id = k.site_id AND s.created_month = k.created_month AND s.id = k.id
     WHERE s.intent_count > 0;
 END
+$$;
+
+CREATE FUNCTION public.lead_search_differences(p_site uuid) RETURNS SETOF uuid
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT coalesce(l.call_id, r.call_id)
+    FROM (SELECT x.* FROM lead_search x WHERE x.site_id = p_site) l FULL JOIN lead_search_rows(p_site, NULL) r ON r.call_id = l.call_id
+    WHERE (l.site_id, l.call_id, l.created_at, l.decided_at, l.status, l.action, l.captured_by, l.is_paid, l.has_click_id,
+        l.source, l.channel, l.campaign, l.keyword, l.matchtype, l.place, l.device, l.page, l.words)
+      IS DISTINCT FROM (r.site_id, r.call_id, r.created_at, r.decided_at, r.status, r.action, r.captured_by, r.is_paid, r.has_click_id,
+        r.source, r.channel, r.campaign, r.keyword, r.matchtype, r.place, r.device, r.page, r.words)
+      AND coalesce(l.call_id, r.call_id) <> ALL (unfolded_leads(p_site))
+$$;
+
+CREATE TABLE public.lead_search (
+    site_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    decided_at timestamp with time zone,
+    status text NOT NULL,
+    action text NOT NULL,
+    captured_by text NOT NULL,
+    is_paid boolean NOT NULL,
+    has_click_id boolean NOT NULL,
+    source text NOT NULL,
+    channel text NOT NULL,
+    campaign text NOT NULL,
+    keyword text NOT NULL,
+    matchtype text NOT NULL,
+    place text NOT NULL,
+    device text NOT NULL,
+    page text NOT NULL,
+    words text NOT NULL
+)
+WITH (fillfactor='90', autovacuum_vacuum_scale_factor='0.02', autovacuum_analyze_scale_factor='0.05');
+
+ALTER TABLE ONLY public.lead_search FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.lead_search IS 'What leads are searched and narrowed down by; made from calls and sessions, and can be made anew.';
+
+COMMENT ON COLUMN public.lead_search.words IS 'What people type to find it, in the plain letters of search_text: numbers, words, pages.';
+
+CREATE FUNCTION public.lead_search_rows(p_site uuid, p_calls uuid[]) RETURNS SETOF public.lead_search
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT c.site_id, c.id, c.created_at, c.confirmed_at, c.status, coalesce(c.intent_action, ''), c.source,
+        coalesce(s.is_paid, false), c.click_id IS NOT NULL OR coalesce(s.has_click_id, false),
+        left(coalesce(s.attribution_source, ''), 200), left(coalesce(s.channel, ''), 200), left(coalesce(s.utm_campaign, ''), 200),
+        left(coalesce(s.utm_term, ''), 200), left(coalesce(s.matchtype, ''), 200), left(place_key(s.city, s.district), 200),
+        left(coalesce(s.device_type, ''), 200), page_key(s.entry_page),
+        search_text(regexp_replace(concat_ws(' ', c.intent_target,
+            -- a number once is enough: it mostly stands in the target as it is
+            CASE WHEN strpos(c.intent_target, search_digits(c.intent_target)) > 0 THEN NULL ELSE search_digits(c.intent_target) END,
+            CASE WHEN strpos(c.intent_target, search_digits(c.phone_number)) > 0 THEN NULL ELSE search_digits(c.phone_number) END,
+            c.note, search_digits(c.note), s.utm_term, s.utm_campaign, s.city, s.district,
+            page_key(s.entry_page), nullif(page_key(c.intent_page_url), page_key(s.entry_page))), '\s+', ' ', 'g'))
+    FROM calls c
+    LEFT JOIN sessions s ON s.site_id = c.site_id AND s.created_month = c.matched_session_month AND s.id = c.matched_session_id
+    WHERE c.site_id = p_site AND (p_calls IS NULL OR c.id = ANY (p_calls)) AND c.merged_into IS NULL
 $$;
 
 CREATE FUNCTION public.leads_to_approve(p_site uuid, p_waiting text[], p_hours integer, p_seconds integer, p_events integer, p_limit integer, p_lock boolean) RETURNS uuid[]
@@ -3304,6 +3821,34 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.look_at_lead(p_site uuid, p_call uuid) RETURNS TABLE(call_id uuid, user_id uuid, name text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_person uuid := decider(p_site);
+    v_call uuid;
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    SELECT c.id INTO v_call FROM calls c WHERE c.site_id = p_site AND c.id = p_call;
+    IF v_call IS NULL THEN
+        DELETE FROM presences p WHERE p.site_id = p_site AND p.user_id = v_person;
+    ELSIF v_person IS NOT NULL THEN
+        INSERT INTO presences AS p (site_id, user_id, call_id) VALUES (p_site, v_person, v_call)
+        ON CONFLICT ON CONSTRAINT presences_pkey DO UPDATE SET call_id = excluded.call_id, seen_at = excluded.seen_at;
+    END IF;
+    DELETE FROM presences p USING (
+        SELECT o.user_id FROM presences o WHERE o.site_id = p_site AND o.seen_at < now() - interval '30 seconds'
+        FOR UPDATE SKIP LOCKED) old
+    WHERE p.site_id = p_site AND p.user_id = old.user_id;
+    RETURN QUERY
+    SELECT p.call_id, p.user_id, coalesce(nullif(u.name, ''), u.email)
+    FROM presences p JOIN users u ON u.id = p.user_id
+    WHERE p.site_id = p_site AND p.user_id IS DISTINCT FROM v_person AND p.seen_at >= now() - interval '30 seconds'
+    ORDER BY p.call_id, p.user_id;
+END
+$$;
+
 CREATE FUNCTION public.make_call_secret(p_site uuid, p_id uuid, p_act uuid, p_secret bytea, p_key_id text) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -3353,6 +3898,26 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.make_share_link(p_site uuid, p_id uuid, p_act uuid, p_hash bytea, p_name text, p_paid_only boolean, p_expires_at timestamp with time zone, p_most integer) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM share_keeper(p_site);
+    SET LOCAL app.maintenance = 'on';
+    PERFORM FROM sites s WHERE s.id = p_site FOR NO KEY UPDATE;
+    IF (SELECT count(*) FROM share_links k WHERE k.site_id = p_site) >= p_most THEN
+        RETURN false;
+    END IF;
+    INSERT INTO share_links (site_id, id, token_hash, name, paid_only, created_by, expires_at)
+    VALUES (p_site, p_id, p_hash, p_name, p_paid_only,
+        (SELECT u.id FROM users u WHERE u.id = nullif(current_setting('app.person', true), '')::uuid), p_expires_at);
+    PERFORM note_act(p_site, p_act, 'sharing.make', p_name,
+        jsonb_build_object('paid_only', p_paid_only, 'expires_at', p_expires_at));
+    RETURN true;
+END
+$$;
+
 CREATE FUNCTION public.make_site_key(p_site uuid, p_id uuid, p_act uuid, p_hash bytea, p_last_four text, p_name text, p_scopes text[], p_expires_at timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -3398,6 +3963,10 @@ BEGIN
     RETURN v_person;
 END
 $$;
+
+CREATE FUNCTION public.month_number(p_at timestamp with time zone) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT (extract(year FROM p_at AT TIME ZONE 'UTC') * 12 + extract(month FROM p_at AT TIME ZONE 'UTC') - 1)::integer $$;
 
 CREATE FUNCTION public.months_before(p_site uuid, p_before timestamp with time zone) RETURNS SETOF date
     LANGUAGE sql STABLE
@@ -3590,6 +4159,20 @@ BEGIN
         v_count := v_count + 1;
     END LOOP;
     RETURN v_count;
+END
+$$;
+
+CREATE FUNCTION public.note_settings(p_site uuid, p_act uuid, p_action text, p_before jsonb, p_after jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_names text[] := ARRAY(SELECT a.key FROM jsonb_each(p_after) a WHERE a.value IS DISTINCT FROM p_before -> a.key);
+BEGIN
+    PERFORM note_act(p_site, p_act, p_action, NULL, jsonb_build_object(
+        'before', (SELECT jsonb_object_agg(b.key, b.value) FROM jsonb_each(p_before) b WHERE b.key = ANY (v_names)),
+        'after', (SELECT jsonb_object_agg(a.key, a.value) FROM jsonb_each(p_after) a WHERE a.key = ANY (v_names))));
+    PERFORM pg_notify('opsmantik_sites', p_site::text);
 END
 $$;
 
@@ -3835,6 +4418,25 @@ CREATE FUNCTION public.plain_case(p_text text) RETURNS text
     LANGUAGE sql IMMUTABLE
     AS $$ SELECT lower(translate(p_text, 'Iİı', 'iii')) $$;
 
+CREATE FUNCTION public.platform_jobs() RETURNS TABLE(job text, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, detail jsonb, last_ok_at timestamp with time zone)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM platform_keeper();
+    -- One step of the index a job, however many runs are kept.
+    RETURN QUERY WITH RECURSIVE names AS (
+        (SELECT u.job FROM upkeep_runs u ORDER BY u.job LIMIT 1)
+        UNION ALL
+        SELECT (SELECT u.job FROM upkeep_runs u WHERE u.job > n.job ORDER BY u.job LIMIT 1) FROM names n WHERE n.job IS NOT NULL)
+    SELECT n.job, l.started_at, l.finished_at, l.outcome, l.detail,
+        (SELECT o.started_at FROM upkeep_runs o WHERE o.job = n.job AND o.outcome = 'ok' ORDER BY o.started_at DESC LIMIT 1)
+    FROM names n CROSS JOIN LATERAL (
+        SELECT u.* FROM upkeep_runs u WHERE u.job = n.job ORDER BY u.started_at DESC LIMIT 1) l
+    ORDER BY n.job;
+END
+$$;
+
 CREATE FUNCTION public.platform_keeper() RETURNS uuid
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -3877,6 +4479,35 @@ BEGIN
             array_agg(s.name ORDER BY lower(s.name), s.id) AS names FROM sites s WHERE s.user_id = u.id) o
         WHERE p_after IS NULL OR (u.created_at, u.id) < (SELECT a.created_at, a.id FROM users a WHERE a.id = p_after)
         ORDER BY u.created_at DESC, u.id DESC LIMIT least(p_limit, 200);
+END
+$$;
+
+CREATE FUNCTION public.platform_state(p_most integer) RETURNS TABLE(database_bytes bigint, version text, default_sessions bigint, default_events bigint, sites bigint, sites_off bigint, silent bigint, never bigint, refused bigint, waiting bigint, webhooks_failing bigint, mails_failing bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM platform_keeper();
+    SET LOCAL app.maintenance = 'on';
+    RETURN QUERY
+    SELECT pg_database_size(current_database()), current_setting('server_version'),
+        (SELECT count(*) FROM (SELECT FROM parts.sessions_default LIMIT p_most) d),
+        (SELECT count(*) FROM (SELECT FROM parts.events_default LIMIT p_most) d),
+        s.sites, s.sites_off, s.silent, s.never, r.refused, r.waiting,
+        (SELECT count(*) FROM webhooks w WHERE w.failing_since IS NOT NULL OR w.off_reason IN ('gone', 'failing')),
+        (SELECT count(*) FROM notice_wishes n WHERE n.failures > 0)
+    FROM (
+        SELECT count(*) AS sites, count(*) FILTER (WHERE x.disabled_at IS NOT NULL) AS sites_off,
+            count(*) FILTER (WHERE x.disabled_at IS NULL AND p.last_event_at < now() - interval '1 day') AS silent,
+            count(*) FILTER (WHERE x.disabled_at IS NULL AND p.last_event_at IS NULL) AS never
+        FROM sites x LEFT JOIN site_state p ON p.site_id = x.id) s
+    CROSS JOIN (
+        -- Site by site, each by its own index, over a day.
+        SELECT coalesce(sum(k.refused), 0)::bigint AS refused, coalesce(sum(k.waiting), 0)::bigint AS waiting
+        FROM sites x CROSS JOIN LATERAL (
+            SELECT count(*) AS refused, count(*) FILTER (WHERE e.replayed_at IS NULL) AS waiting FROM (
+                SELECT y.replayed_at FROM rejected_events y
+                WHERE y.site_id = x.id AND y.received_at >= now() - interval '1 day' LIMIT p_most) e) k) r;
 END
 $$;
 
@@ -3991,6 +4622,7 @@ BEGIN
     SELECT count(*) INTO v_count FROM written;
     IF p_from IS NULL AND p_to IS NULL THEN
         UPDATE site_pulse SET counted_at = now() WHERE site_id = p_site;
+        PERFORM gather_leads(p_site);
     END IF;
     RETURN v_count;
 END
@@ -4049,8 +4681,8 @@ BEGIN
         coalesce(v_session.gclid, v_session.wbraid, v_session.gbraid),
         CASE WHEN v_session.gclid IS NOT NULL THEN 'gclid' WHEN v_session.wbraid IS NOT NULL THEN 'wbraid'
              WHEN v_session.gbraid IS NOT NULL THEN 'gbraid' END);
-    INSERT INTO counter_journal (site_id, entries, changed_at, last_intent_at)
-    VALUES (p_site, call_entries(p_site, ARRAY[p_id], 1), now(), now());
+    INSERT INTO counter_journal (site_id, entries, calls, changed_at, last_intent_at)
+    VALUES (p_site, call_entries(p_site, ARRAY[p_id], 1), ARRAY[p_id], now(), now());
 END
 $$;
 
@@ -4133,8 +4765,8 @@ BEGIN
         CASE WHEN p_click_id IS NOT NULL THEN p_click_kind WHEN v_session.gclid IS NOT NULL THEN 'gclid'
              WHEN v_session.wbraid IS NOT NULL THEN 'wbraid' WHEN v_session.gbraid IS NOT NULL THEN 'gbraid' END,
         p_direction, p_outcome, p_seconds);
-    INSERT INTO counter_journal (site_id, entries, changed_at, last_intent_at)
-    VALUES (p_site, call_entries(p_site, ARRAY[p_id], 1), now(), now());
+    INSERT INTO counter_journal (site_id, entries, calls, changed_at, last_intent_at)
+    VALUES (p_site, call_entries(p_site, ARRAY[p_id], 1), ARRAY[p_id], now(), now());
 END
 $$;
 
@@ -4377,6 +5009,70 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.remove_test_visits(p_site uuid, p_act uuid, p_pattern text) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_month date;
+    v_sessions uuid[];
+    v_visitors text[];
+    v_calls uuid[];
+    v_count integer := 0;
+BEGIN
+    IF session_user <> current_user AND coalesce(site_role(p_site), '') NOT IN ('platform_admin', 'owner', 'admin') THEN
+        RAISE EXCEPTION 'the asker changes nothing on this site' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    -- Whatever the caller asks for: nothing but what was never a customer's.
+    IF p_pattern NOT LIKE 'test-opsmantik-%' THEN
+        RAISE EXCEPTION 'these are no test visits' USING ERRCODE = 'check_violation';
+    END IF;
+    SET LOCAL app.maintenance = 'on';
+    PERFORM lock_counters(p_site);
+    FOR v_month, v_sessions, v_visitors IN
+        SELECT s.created_month, array_agg(s.id ORDER BY s.id),
+            coalesce(array_agg(DISTINCT s.fingerprint) FILTER (WHERE s.fingerprint <> ''), '{}')
+        FROM sessions s
+        WHERE s.site_id = p_site AND s.created_at >= now() - interval '7 days'
+          AND s.created_month >= date_trunc('month', (now() - interval '7 days') AT TIME ZONE 'UTC')::date AND s.gclid LIKE p_pattern
+        GROUP BY s.created_month ORDER BY s.created_month
+    LOOP
+        PERFORM drop_visits(p_site, NULL, v_month, v_sessions);
+        PERFORM settle_visitors(p_site, v_visitors);
+        v_count := v_count + cardinality(v_sessions);
+    END LOOP;
+    -- A test tap within a visit that had begun otherwise: the visit stays, and has one lead less.
+    v_calls := ARRAY(SELECT c.id FROM calls c
+        WHERE c.site_id = p_site AND c.created_at >= now() - interval '7 days' AND c.click_id LIKE p_pattern);
+    IF v_calls <> '{}' THEN
+        UPDATE sessions s SET intent_count = greatest(0, s.intent_count - x.n) FROM (
+            SELECT c.matched_session_month AS month, c.matched_session_id AS id, count(*)::integer AS n FROM calls c
+            WHERE c.site_id = p_site AND c.id = ANY (v_calls) AND c.matched_session_id IS NOT NULL GROUP BY 1, 2) x
+        WHERE s.site_id = p_site AND s.created_month = x.month AND s.id = x.id;
+        PERFORM erase_calls(p_site, NULL, v_calls);
+        v_count := v_count + cardinality(v_calls);
+    END IF;
+    IF v_count > 0 THEN
+        PERFORM fold_counters(p_site);
+        PERFORM note_act(p_site, p_act, 'install.remove_tests', NULL, jsonb_build_object('visits', v_count));
+    END IF;
+    RETURN v_count;
+END
+$$;
+
+CREATE FUNCTION public.remove_view(p_site uuid, p_id uuid) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_person uuid := view_keeper(p_site);
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    DELETE FROM saved_views v WHERE v.site_id = p_site AND v.id = p_id AND keeps_view(v, v_person);
+    RETURN FOUND;
+END
+$$;
+
 CREATE FUNCTION public.remove_webhook(p_site uuid, p_id uuid, p_act uuid) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -4533,6 +5229,24 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.revoke_share_link(p_site uuid, p_share uuid, p_act uuid) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_name text;
+BEGIN
+    PERFORM share_keeper(p_site);
+    SET LOCAL app.maintenance = 'on';
+    DELETE FROM share_links k WHERE k.site_id = p_site AND k.id = p_share RETURNING k.name INTO v_name;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM note_act(p_site, p_act, 'sharing.revoke', v_name, NULL);
+    RETURN true;
+END
+$$;
+
 CREATE FUNCTION public.revoke_site_key(p_site uuid, p_key uuid, p_act uuid) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -4639,6 +5353,183 @@ CREATE FUNCTION public.sealed_credential(p_provider text) RETURNS TABLE(id uuid,
       AND c.key_id IS NOT NULL
 $$;
 
+CREATE FUNCTION public.search_conditions(p_site uuid, p_wanted jsonb, p_at text, p_zone text, p_from timestamp with time zone, OUT conditions text, OUT tokens text, OUT tokens_of text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_row text := 'search_tokens(l.site_id, l.created_at, l.decided_at, l.status, l.action, l.captured_by, l.is_paid, '
+        'l.has_click_id, l.source, l.channel, l.campaign, l.keyword, l.matchtype, l.place, l.device, l.page, l.words)';
+    v_key record;
+    v_all text[] := '{}';
+    v_words text[];
+    v_ways text[] := '{}';
+    v_parts text[];
+BEGIN
+    conditions := 'true';
+    tokens := 'true';
+    tokens_of := v_row;
+    FOR v_key IN SELECT k, v FROM jsonb_each_text(p_wanted) AS w (k, v) WHERE k = ANY (ARRAY['action', 'captured_by', 'is_paid',
+        'has_click_id', 'source', 'channel', 'campaign', 'keyword', 'matchtype', 'place', 'device', 'page'])
+    LOOP
+        conditions := conditions || format(' AND l.%I = %L', v_key.k, v_key.v);
+        v_all := v_all || (v_key.k || ':' || v_key.v);
+    END LOOP;
+    IF v_all <> '{}' THEN
+        tokens := tokens || format(' AND %s @> %L::bigint[]', v_row, ARRAY(SELECT search_token(p_site, n) FROM unnest(v_all) n));
+    END IF;
+    IF p_wanted ? 'status' THEN
+        v_words := ARRAY(SELECT jsonb_array_elements_text(p_wanted -> 'status'));
+        conditions := conditions || format(' AND l.status = ANY (%L::text[])', v_words);
+        tokens := tokens || format(' AND %s && %L::bigint[]', v_row,
+            ARRAY(SELECT search_token(p_site, 'status:' || n) FROM unnest(v_words) n));
+    END IF;
+    IF p_wanted ?| ARRAY['weekday', 'hour'] THEN
+        IF p_wanted ? 'weekday' THEN
+            conditions := conditions || format(' AND extract(isodow FROM %s AT TIME ZONE %L) = %s', p_at, p_zone, (p_wanted ->> 'weekday')::integer);
+        END IF;
+        IF p_wanted ? 'hour' THEN
+            conditions := conditions || format(' AND extract(hour FROM %s AT TIME ZONE %L) = %s', p_at, p_zone, (p_wanted ->> 'hour')::integer);
+        END IF;
+        -- The hours in UTC that these are, with every offset that the site's clock has had in that time.
+        tokens := tokens || format(' AND %s && %L::bigint[]', v_row, ARRAY(
+            SELECT DISTINCT search_token(p_site, CASE p_at WHEN 'l.created_at' THEN 'u' ELSE 'v' END
+                || mod(floor((((w - 1) * 24 + h) * 3600 - o.seconds + edge) / 3600)::integer + 336, 168))
+            FROM (SELECT DISTINCT extract(epoch FROM (d AT TIME ZONE p_zone) - (d AT TIME ZONE 'UTC')) AS seconds
+                FROM generate_series(greatest(p_from, coalesce((SELECT min(x.created_at) FROM lead_search x WHERE x.site_id = p_site), now()))
+                    - interval '7 days', now() + interval '7 days', interval '7 days') d) o,
+                generate_series(1, 7) w, generate_series(0, 23) h, (VALUES (0), (3599)) AS e (edge)
+            WHERE w = coalesce((p_wanted ->> 'weekday')::integer, w) AND h = coalesce((p_wanted ->> 'hour')::integer, h)));
+    END IF;
+    v_words := ARRAY(SELECT search_text(n) FROM jsonb_array_elements_text(coalesce(p_wanted -> 'words', '[]')) n);
+    IF v_words <> '{}' THEN
+        v_ways := v_ways || ('(' || (SELECT string_agg(CASE WHEN length(n) < 3 THEN format('strpos('' '' || l.words, %L) > 0', ' ' || n)
+            ELSE format('strpos(l.words, %L) > 0', n) END, ' AND ') FROM unnest(v_words) n) || ')');
+        v_parts := v_parts || format('%s @> %L::bigint[]', v_row,
+            ARRAY(SELECT DISTINCT search_token(p_site, part) FROM unnest(v_words) n CROSS JOIN LATERAL unnest(search_parts(n)) part));
+        IF p_wanted ? 'number' THEN
+            v_ways := v_ways || format('strpos(l.words, %L) > 0', p_wanted ->> 'number');
+            v_parts := v_parts || format('%s @> %L::bigint[]', v_row,
+                ARRAY(SELECT DISTINCT search_token(p_site, part) FROM unnest(search_parts(p_wanted ->> 'number')) part));
+        END IF;
+        conditions := conditions || ' AND (' || array_to_string(v_ways, ' OR ') || ')';
+        tokens := tokens || ' AND (' || array_to_string(v_parts, ' OR ') || ')';
+    END IF;
+END
+$$;
+
+CREATE FUNCTION public.search_digits(p_text text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT CASE WHEN length(regexp_replace(p_text, '\D', '', 'g')) >= 7 THEN regexp_replace(p_text, '\D', '', 'g') END $$;
+
+CREATE FUNCTION public.search_leads(p_site uuid, p_wanted jsonb, p_decided boolean, p_zone text, p_from timestamp with time zone, p_to timestamp with time zone, p_before timestamp with time zone, p_before_call uuid, p_limit integer) RETURNS TABLE(call_id uuid, at timestamp with time zone)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 50
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET jit TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    AS $_$
+DECLARE
+    v_walk constant integer := 4000;
+    v_few constant integer := 5000;
+    v_at constant text := CASE WHEN p_decided THEN 'l.decided_at' ELSE 'l.created_at' END;
+    v_unfolded uuid[];
+    v_in text;     -- which rows come into question by their time
+    v_where text;  -- and by all else
+    v_not text := '';
+    v_asked record;
+    v_calls uuid[];
+    v_ats timestamptz[];
+    v_more boolean;
+    v_last integer;
+    v_found record;
+BEGIN
+    PERFORM search_reader(p_site);
+    v_unfolded := unfolded_leads(p_site);
+    v_asked := search_conditions(p_site, p_wanted, v_at, p_zone, p_from);
+    v_in := format('%1$s >= %2$L AND %1$s < %3$L AND (%1$s, l.call_id) < (%4$L, %5$L)', v_at, p_from, p_to, p_before, p_before_call);
+    IF v_unfolded <> '{}' THEN
+        v_not := format(' AND l.call_id <> ALL (%L::uuid[])', v_unfolded);
+    END IF;
+    EXECUTE format('SELECT coalesce(array_agg(f.call_id), ''{}''), coalesce(array_agg(f.at), ''{}'') FROM ('
+        'SELECT l.call_id, %s AS at FROM (SELECT l.* FROM lead_search l WHERE l.site_id = %L AND %s ORDER BY %s DESC, l.call_id DESC LIMIT %s) l '
+        'WHERE %s LIMIT %s) f', v_at, p_site, v_in, v_at, v_walk, v_asked.conditions || v_not, p_limit) INTO v_calls, v_ats;
+    IF cardinality(v_calls) < p_limit AND v_asked.tokens <> 'true' THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM lead_search l WHERE l.site_id = %L AND %s ORDER BY %s DESC, l.call_id DESC OFFSET %s LIMIT 1)',
+            p_site, v_in, v_at, v_walk) INTO v_more;
+        IF v_more THEN
+            v_where := v_in || ' AND ' || v_asked.tokens || ' AND ' || v_asked.conditions || v_not;
+            v_calls := '{}';
+            v_ats := '{}';
+            IF count_by_tokens(p_site, v_where, v_few) < v_few THEN
+                SELECT b.calls, b.ats INTO v_calls, v_ats FROM by_tokens(p_site, v_where, v_at, p_limit) b;
+            ELSE
+                v_last := month_number(greatest(p_from, (SELECT min(l.created_at) FROM lead_search l WHERE l.site_id = p_site)));
+                FOR v_month IN REVERSE month_number(least(p_before, p_to, now() + interval '1 day')) .. v_last LOOP
+                    SELECT b.calls, b.ats INTO v_found FROM by_tokens(p_site, v_where || format(' AND %s @> ARRAY[%s]', v_asked.tokens_of,
+                        search_token(p_site, CASE WHEN p_decided THEN 'n' ELSE 'm' END || v_month)), v_at, p_limit) b;
+                    v_calls := v_calls || v_found.calls;
+                    v_ats := v_ats || v_found.ats;
+                    EXIT WHEN cardinality(v_calls) >= p_limit;
+                END LOOP;
+                v_calls := v_calls[1:p_limit];
+                v_ats := v_ats[1:p_limit];
+            END IF;
+        END IF;
+    END IF;
+    IF v_unfolded = '{}' THEN
+        RETURN QUERY SELECT f.id, f.t FROM unnest(v_calls, v_ats) AS f (id, t);
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format('SELECT f.call_id, f.at FROM (SELECT * FROM unnest(%L::uuid[], %L::timestamptz[]) AS g (call_id, at) UNION ALL '
+        'SELECT l.call_id, %s FROM lead_search_rows(%L, %L::uuid[]) l WHERE %s) f ORDER BY f.at DESC, f.call_id DESC LIMIT %s',
+        v_calls, v_ats, v_at, p_site, v_unfolded, v_in || ' AND ' || v_asked.conditions, p_limit);
+END
+$_$;
+
+CREATE FUNCTION public.search_parts(p_word text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT CASE WHEN length(p_word) < 3 THEN ARRAY['^' || p_word]
+    ELSE ARRAY(SELECT 'q' || substr(p_word, i, 3) FROM generate_series(1, length(p_word) - 2) i) END $$;
+
+CREATE FUNCTION public.search_reader(p_site uuid) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF coalesce(site_role(p_site), '') NOT IN ('platform_admin', 'owner', 'admin', 'operator', 'analyst') THEN
+        RAISE EXCEPTION 'the asker sees nothing of this site' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    PERFORM set_config('app.maintenance', 'on', true);
+END
+$$;
+
+CREATE FUNCTION public.search_text(p_text text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT lower(translate(p_text, E'IİıŞşÇçĞğÖöÜüÂâÎîÛû\u0307\u0327\u0306\u0308\u0302', 'iiissccggoouuaaiiuu')) $$;
+
+CREATE FUNCTION public.search_token(p_site uuid, p_name text) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT hashtextextended(p_name, uuid_hash_extended(p_site, 0)) $$;
+
+CREATE FUNCTION public.search_tokens(p_site uuid, p_created_at timestamp with time zone, p_decided_at timestamp with time zone, p_status text, p_action text, p_captured_by text, p_is_paid boolean, p_has_click_id boolean, p_source text, p_channel text, p_campaign text, p_keyword text, p_matchtype text, p_place text, p_device text, p_page text, p_words text) RETURNS bigint[]
+    LANGUAGE sql IMMUTABLE COST 10000 PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    SELECT array_agg(search_token(p_site, t.name)) FROM (
+        SELECT unnest(ARRAY['status:' || p_status, 'action:' || p_action, 'captured_by:' || p_captured_by,
+            'is_paid:' || p_is_paid, 'has_click_id:' || p_has_click_id, 'source:' || p_source, 'channel:' || p_channel,
+            'campaign:' || p_campaign, 'keyword:' || p_keyword, 'matchtype:' || p_matchtype, 'place:' || p_place,
+            'device:' || p_device, 'page:' || p_page, 'u' || week_hour(p_created_at), 'v' || week_hour(p_decided_at),
+            'm' || month_number(p_created_at), 'n' || month_number(p_decided_at)]) AS name
+        UNION ALL
+        SELECT 'q' || substr(w.word, i, 3)
+        FROM unnest(string_to_array(p_words, ' ')) AS w (word), generate_series(1, length(w.word) - 2) i
+        UNION ALL
+        SELECT '^' || left(w.word, n)
+        FROM unnest(string_to_array(p_words, ' ')) AS w (word), generate_series(1, least(2, length(w.word))) n) t
+    WHERE t.name IS NOT NULL
+$$;
+
 CREATE FUNCTION public.see_sign_in(p_token_hash bytea, p_due interval) RETURNS void
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -4733,6 +5624,74 @@ BEGIN
     PERFORM note_act(p_site, p_act, 'members.role', (SELECT u.email FROM users u WHERE u.id = p_user),
         jsonb_build_object('from', v_before, 'to', v_role));
     RETURN 'changed';
+END
+$$;
+
+CREATE FUNCTION public.settings_keeper(p_site uuid) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF coalesce(site_role(p_site), '') NOT IN ('platform_admin', 'owner', 'admin') THEN
+        RAISE EXCEPTION 'the asker changes nothing on this site' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END
+$$;
+
+CREATE FUNCTION public.settle_visitors(p_site uuid, p_visitors text[]) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_gone bigint;
+BEGIN
+    DELETE FROM visitors v WHERE v.site_id = p_site AND v.id = ANY (p_visitors)
+      AND NOT EXISTS (SELECT FROM sessions s WHERE s.site_id = p_site AND s.fingerprint = v.id);
+    GET DIAGNOSTICS v_gone = ROW_COUNT;
+    UPDATE visitors v SET visits = x.visits, first_seen_at = x.first_at, last_seen_at = x.last_at, last_ad_click_at = x.click_at
+    FROM (SELECT s.fingerprint, count(*)::integer AS visits, min(s.started_at) AS first_at, max(s.last_event_at) AS last_at,
+            max(s.click_at) AS click_at
+        FROM sessions s WHERE s.site_id = p_site AND s.fingerprint = ANY (p_visitors) GROUP BY 1) x
+    WHERE v.site_id = p_site AND v.id = x.fingerprint;
+    RETURN v_gone;
+END
+$$;
+
+CREATE FUNCTION public.share_keeper(p_site uuid) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF coalesce(site_role(p_site), '') NOT IN ('platform_admin', 'owner', 'admin') THEN
+        RAISE EXCEPTION 'the asker may not share this site''s figures' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END
+$$;
+
+CREATE FUNCTION public.share_link_by_hash(p_hash bytea) RETURNS TABLE(site_id uuid, link_id uuid, paid_only boolean)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    UPDATE share_links k SET last_used_at = now()
+    WHERE k.token_hash = p_hash AND coalesce(k.last_used_at < now() - interval '5 minutes', true)
+      AND coalesce(k.expires_at > now(), true);
+    RETURN QUERY
+    SELECT k.site_id, k.id, k.paid_only FROM share_links k JOIN sites s ON s.id = k.site_id AND s.disabled_at IS NULL
+    WHERE k.token_hash = p_hash AND coalesce(k.expires_at > now(), true);
+END
+$$;
+
+CREATE FUNCTION public.share_maker_name(p_site uuid, p_maker uuid) RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM share_keeper(p_site);
+    PERFORM set_config('app.maintenance', 'on', true);
+    RETURN (SELECT coalesce(nullif(u.name, ''), u.email) FROM users u WHERE u.id = p_maker
+        AND EXISTS (SELECT FROM share_links k WHERE k.site_id = p_site AND k.created_by = p_maker));
 END
 $$;
 
@@ -4880,8 +5839,8 @@ BEGIN
     INSERT INTO intent_actions (site_id, id, call_id, actor_kind, action, from_status, to_status, version, before, note)
     VALUES (p_site, p_action, p_call, 'rule', 'suspect', 'intent', 'suspicious', v_version, '{"status": "intent", "suspicion": []}',
         array_to_string(p_reasons, ', '));
-    INSERT INTO counter_journal (site_id, entries, changed_at, last_intent_at)
-    VALUES (p_site, v_before || call_entries(p_site, ARRAY[p_call], 1), now(), now());
+    INSERT INTO counter_journal (site_id, entries, calls, changed_at, last_intent_at)
+    VALUES (p_site, v_before || call_entries(p_site, ARRAY[p_call], 1), ARRAY[p_call], now(), now());
     IF v_is_new THEN
         PERFORM announce_lead(p_site, p_call, true);
     ELSE
@@ -5036,6 +5995,10 @@ CREATE FUNCTION public.unfolded_cells(p_site uuid, p_zone text, p_currency text)
     SELECT v.day, v.dimension, v.key, v.is_paid, NULL::integer, NULL::integer, v.visitors, NULL::integer, NULL::integer, NULL::integer, NULL::integer, NULL::integer, NULL::integer, NULL::integer, NULL::numeric, NULL::bigint, NULL::integer, NULL::bigint
     FROM unfolded_visitors(p_site, p_zone) v
 $$;
+
+CREATE FUNCTION public.unfolded_leads(p_site uuid) RETURNS uuid[]
+    LANGUAGE sql STABLE
+    AS $$ SELECT coalesce(array_agg(DISTINCT c.id), '{}') FROM counter_journal j CROSS JOIN LATERAL unnest(j.calls) AS c (id) WHERE j.site_id = p_site $$;
 
 CREATE FUNCTION public.unfolded_visitors(p_site uuid, p_zone text) RETURNS TABLE(day date, dimension text, key text, is_paid boolean, visitors integer)
     LANGUAGE plpgsql STABLE
@@ -5211,6 +6174,20 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.view_keeper(p_site uuid) RETURNS uuid
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_person uuid := acting_person();
+BEGIN
+    IF coalesce(site_role(p_site), '') NOT IN ('platform_admin', 'owner', 'admin', 'operator', 'analyst') THEN
+        RAISE EXCEPTION 'the asker sees nothing of this site' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN v_person;
+END
+$$;
+
 CREATE FUNCTION public.webhook_host(p_url text) RETURNS text
     LANGUAGE sql IMMUTABLE
     AS $$ SELECT substring(p_url FROM '^[a-z]+://[^/?#]+') $$;
@@ -5270,6 +6247,10 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.week_hour(p_at timestamp with time zone) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT (extract(isodow FROM p_at AT TIME ZONE 'UTC') * 24 - 24 + extract(hour FROM p_at AT TIME ZONE 'UTC'))::integer $$;
+
 CREATE FUNCTION public.wish_notices(p_site uuid, p_pace text, p_quiet_from time without time zone, p_quiet_until time without time zone, p_language text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -5290,6 +6271,24 @@ BEGIN
     IF p_pace = 'off' THEN
         DELETE FROM lead_notices n WHERE n.site_id = p_site AND n.user_id = v_person AND n.sent_at IS NULL;
     END IF;
+END
+$$;
+
+CREATE FUNCTION public.wish_summary(p_site uuid, p_pace text, p_hour smallint, p_language text, p_next_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_person uuid := nullif(current_setting('app.person', true), '')::uuid;
+BEGIN
+    IF v_person IS NULL OR site_role(p_site) IS NULL THEN
+        RAISE EXCEPTION 'not a site of the asker''s' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    SET LOCAL app.maintenance = 'on';
+    INSERT INTO summary_wishes (site_id, user_id, pace, at_hour, language, next_at)
+    VALUES (p_site, v_person, p_pace, p_hour, p_language, CASE WHEN p_pace <> 'off' THEN p_next_at END)
+    ON CONFLICT (site_id, user_id) DO UPDATE SET pace = excluded.pace, at_hour = excluded.at_hour,
+        language = excluded.language, next_at = excluded.next_at, failures = 0, updated_at = now();
 END
 $$;
 
@@ -5430,6 +6429,29 @@ WITH (fillfactor='75');
 
 ALTER TABLE ONLY parts.sessions_default FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.audit_runs (
+    id bigint NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    seconds numeric NOT NULL,
+    errors integer NOT NULL,
+    warnings integer NOT NULL,
+    unknown integer NOT NULL,
+    report jsonb NOT NULL
+);
+
+ALTER TABLE ONLY public.audit_runs FORCE ROW LEVEL SECURITY;
+
+COMMENT ON COLUMN public.audit_runs.report IS 'The whole report. Of the tables and sites it names, never of what a visitor sent.';
+
+ALTER TABLE public.audit_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.audit_runs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.call_secrets (
     site_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -5493,7 +6515,8 @@ CREATE TABLE public.counter_journal (
     tally public.tally_draft[] DEFAULT '{}'::public.tally_draft[] NOT NULL,
     changed_at timestamp with time zone NOT NULL,
     last_event_at timestamp with time zone,
-    last_intent_at timestamp with time zone
+    last_intent_at timestamp with time zone,
+    calls uuid[] DEFAULT '{}'::uuid[] NOT NULL
 )
 WITH (toast_tuple_target='8160', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_insert_scale_factor='0', autovacuum_vacuum_insert_threshold='20000');
 
@@ -5984,6 +7007,18 @@ CREATE TABLE public.platform_acts (
 
 ALTER TABLE ONLY public.platform_acts FORCE ROW LEVEL SECURITY;
 
+CREATE UNLOGGED TABLE public.presences (
+    site_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL
+)
+WITH (fillfactor='50');
+
+ALTER TABLE ONLY public.presences FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.presences IS 'The one card that somebody has open in the queue; kept by look_at_lead, which also clears what is old.';
+
 CREATE TABLE public.profiles (
     id uuid NOT NULL,
     role text DEFAULT 'user'::text NOT NULL,
@@ -6059,6 +7094,30 @@ CREATE TABLE public.session_keys (
 );
 
 ALTER TABLE ONLY public.session_keys FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.share_links (
+    site_id uuid NOT NULL,
+    id uuid NOT NULL,
+    token_hash bytea NOT NULL,
+    name text NOT NULL,
+    paid_only boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by uuid,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    CONSTRAINT share_links_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
+    CONSTRAINT share_links_token_hash_check CHECK ((length(token_hash) = 32))
+);
+
+ALTER TABLE ONLY public.share_links FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.share_links IS 'Who revokes one takes its row away; the log of acts keeps that it was there.';
+
+COMMENT ON COLUMN public.share_links.token_hash IS 'SHA-256 of what the address ends with; that itself is kept nowhere.';
+
+COMMENT ON COLUMN public.share_links.paid_only IS 'Whether it shows paid traffic and nothing else.';
+
+COMMENT ON COLUMN public.share_links.last_used_at IS 'To five minutes: not every look is worth a write.';
 
 CREATE TABLE public.sign_in_attempts (
     key bytea NOT NULL,
@@ -6168,7 +7227,8 @@ CREATE TABLE public.site_pulse (
     changed_at timestamp with time zone NOT NULL,
     last_event_at timestamp with time zone,
     last_intent_at timestamp with time zone,
-    counted_at timestamp with time zone
+    counted_at timestamp with time zone,
+    leads_gathered_at timestamp with time zone
 )
 WITH (fillfactor='50');
 
@@ -6198,6 +7258,31 @@ CREATE TABLE public.stray_tally (
 );
 
 ALTER TABLE ONLY public.stray_tally FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.summary_wishes (
+    site_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    pace text DEFAULT 'off'::text NOT NULL,
+    at_hour smallint DEFAULT 8 NOT NULL,
+    language text DEFAULT 'en'::text NOT NULL,
+    sent_for date,
+    next_at timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    asked_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT summary_wishes_at_hour_check CHECK (((at_hour >= 0) AND (at_hour <= 23))),
+    CONSTRAINT summary_wishes_pace_check CHECK ((pace = ANY (ARRAY['off'::text, 'daily'::text, 'weekly'::text])))
+);
+
+ALTER TABLE ONLY public.summary_wishes FORCE ROW LEVEL SECURITY;
+
+COMMENT ON COLUMN public.summary_wishes.at_hour IS 'By the site''s clock.';
+
+COMMENT ON COLUMN public.summary_wishes.sent_for IS 'The site''s day on which the last one was due: that one is not sent again.';
+
+COMMENT ON COLUMN public.summary_wishes.next_at IS 'When the next is due, or until when a sender has this wish; null: none is wished for.';
+
+COMMENT ON COLUMN public.summary_wishes.asked_at IS 'When somebody last had one sent at once.';
 
 CREATE TABLE public.upkeep_runs (
     id bigint NOT NULL,
@@ -6280,6 +7365,38 @@ CREATE TABLE public.visitors (
 
 ALTER TABLE ONLY public.visitors FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.watch_alerts (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    says text NOT NULL,
+    began_at timestamp with time zone DEFAULT now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    mailed text,
+    posted text,
+    CONSTRAINT watch_alerts_mailed_check CHECK ((mailed = ANY (ARRAY['began'::text, 'ended'::text]))),
+    CONSTRAINT watch_alerts_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
+    CONSTRAINT watch_alerts_posted_check CHECK ((posted = ANY (ARRAY['began'::text, 'ended'::text]))),
+    CONSTRAINT watch_alerts_says_check CHECK ((length(says) <= 1000))
+);
+
+ALTER TABLE ONLY public.watch_alerts FORCE ROW LEVEL SECURITY;
+
+COMMENT ON COLUMN public.watch_alerts.seen_at IS 'When some node last saw it; it is over when none has for a while.';
+
+COMMENT ON COLUMN public.watch_alerts.mailed IS 'What people were told last; null: nothing yet.';
+
+COMMENT ON COLUMN public.watch_alerts.posted IS 'What the webhook was told last; null: nothing yet.';
+
+ALTER TABLE public.watch_alerts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.watch_alerts_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.webhook_deliveries (
     site_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -6358,6 +7475,9 @@ ALTER TABLE ONLY public.sessions
 ALTER TABLE ONLY parts.sessions_default
     ADD CONSTRAINT sessions_default_pkey PRIMARY KEY (site_id, created_month, id);
 
+ALTER TABLE ONLY public.audit_runs
+    ADD CONSTRAINT audit_runs_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.call_secrets
     ADD CONSTRAINT call_secrets_pkey PRIMARY KEY (site_id, id);
 
@@ -6409,6 +7529,9 @@ ALTER TABLE ONLY public.invites
 ALTER TABLE ONLY public.lead_notices
     ADD CONSTRAINT lead_notices_pkey PRIMARY KEY (site_id, user_id, call_id);
 
+ALTER TABLE ONLY public.lead_search
+    ADD CONSTRAINT lead_search_pkey PRIMARY KEY (site_id, call_id);
+
 ALTER TABLE ONLY public.notice_wishes
     ADD CONSTRAINT notice_wishes_pkey PRIMARY KEY (site_id, user_id);
 
@@ -6427,6 +7550,9 @@ ALTER TABLE ONLY public.person_keys
 ALTER TABLE ONLY public.platform_acts
     ADD CONSTRAINT platform_acts_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.presences
+    ADD CONSTRAINT presences_pkey PRIMARY KEY (site_id, user_id);
+
 ALTER TABLE ONLY public.profiles
     ADD CONSTRAINT profiles_pkey PRIMARY KEY (id);
 
@@ -6438,6 +7564,12 @@ ALTER TABLE ONLY public.rejected_events
 
 ALTER TABLE ONLY public.replays
     ADD CONSTRAINT replays_pkey PRIMARY KEY (site_id, id);
+
+ALTER TABLE ONLY public.saved_views
+    ADD CONSTRAINT saved_views_pkey PRIMARY KEY (site_id, id);
+
+ALTER TABLE ONLY public.saved_views
+    ADD CONSTRAINT saved_views_site_id_user_id_name_key UNIQUE (site_id, user_id, name);
 
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (name);
@@ -6453,6 +7585,9 @@ ALTER TABLE ONLY public.session_keys
 
 ALTER TABLE ONLY public.session_keys
     ADD CONSTRAINT session_keys_pkey PRIMARY KEY (site_id, id);
+
+ALTER TABLE ONLY public.share_links
+    ADD CONSTRAINT share_links_pkey PRIMARY KEY (site_id, id);
 
 ALTER TABLE ONLY public.sign_in_attempts
     ADD CONSTRAINT sign_in_attempts_pkey PRIMARY KEY (key);
@@ -6487,6 +7622,9 @@ ALTER TABLE ONLY public.sites
 ALTER TABLE ONLY public.stray_tally
     ADD CONSTRAINT stray_tally_pkey PRIMARY KEY (hour, outcome);
 
+ALTER TABLE ONLY public.summary_wishes
+    ADD CONSTRAINT summary_wishes_pkey PRIMARY KEY (site_id, user_id);
+
 ALTER TABLE ONLY public.upkeep_runs
     ADD CONSTRAINT upkeep_runs_pkey PRIMARY KEY (id);
 
@@ -6510,6 +7648,9 @@ ALTER TABLE ONLY public.users
 
 ALTER TABLE ONLY public.visitors
     ADD CONSTRAINT visitors_pkey PRIMARY KEY (site_id, id);
+
+ALTER TABLE ONLY public.watch_alerts
+    ADD CONSTRAINT watch_alerts_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.webhook_deliveries
     ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (site_id, id);
@@ -6540,6 +7681,8 @@ CREATE INDEX sessions_default_site_id_created_at_idx ON parts.sessions_default U
 CREATE INDEX sessions_site_fingerprint_idx ON ONLY public.sessions USING btree (site_id, fingerprint, created_at) WHERE (fingerprint IS NOT NULL);
 
 CREATE INDEX sessions_default_site_id_fingerprint_created_at_idx ON parts.sessions_default USING btree (site_id, fingerprint, created_at) WHERE (fingerprint IS NOT NULL);
+
+CREATE INDEX audit_runs_started_idx ON public.audit_runs USING btree (started_at DESC);
 
 CREATE INDEX call_signatures_received_idx ON public.call_signatures USING btree (site_id, received_at);
 
@@ -6589,6 +7732,12 @@ CREATE INDEX invites_token_idx ON public.invites USING btree (token_hash);
 
 CREATE INDEX lead_notices_call_idx ON public.lead_notices USING btree (site_id, call_id);
 
+CREATE INDEX lead_search_captured_idx ON public.lead_search USING btree (site_id, created_at DESC, call_id DESC);
+
+CREATE INDEX lead_search_decided_idx ON public.lead_search USING btree (site_id, decided_at DESC, call_id DESC) WHERE (decided_at IS NOT NULL);
+
+CREATE INDEX lead_search_tokens_idx ON public.lead_search USING gin (public.search_tokens(site_id, created_at, decided_at, status, action, captured_by, is_paid, has_click_id, source, channel, campaign, keyword, matchtype, place, device, page, words));
+
 CREATE INDEX notice_wishes_due_idx ON public.notice_wishes USING btree (next_at) WHERE (next_at IS NOT NULL);
 
 CREATE INDEX notice_wishes_user_idx ON public.notice_wishes USING btree (user_id);
@@ -6603,6 +7752,8 @@ CREATE INDEX person_keys_user_id_idx ON public.person_keys USING btree (user_id)
 
 CREATE INDEX platform_acts_at_idx ON public.platform_acts USING btree (at DESC, id DESC);
 
+CREATE INDEX presences_user_idx ON public.presences USING btree (user_id);
+
 CREATE INDEX rejected_events_reason_idx ON public.rejected_events USING btree (site_id, reason, received_at DESC, id DESC);
 
 CREATE INDEX rejected_events_site_received_idx ON public.rejected_events USING btree (site_id, received_at DESC);
@@ -6610,6 +7761,12 @@ CREATE INDEX rejected_events_site_received_idx ON public.rejected_events USING b
 CREATE INDEX replays_actor_idx ON public.replays USING btree (actor) WHERE (actor IS NOT NULL);
 
 CREATE INDEX replays_rejected_idx ON public.replays USING btree (site_id, rejected_id, at DESC);
+
+CREATE INDEX saved_views_user_idx ON public.saved_views USING btree (user_id);
+
+CREATE INDEX share_links_created_by_idx ON public.share_links USING btree (created_by) WHERE (created_by IS NOT NULL);
+
+CREATE INDEX share_links_token_hash_idx ON public.share_links USING btree (token_hash);
 
 CREATE INDEX sign_in_attempts_allowed_at_idx ON public.sign_in_attempts USING btree (allowed_at);
 
@@ -6627,9 +7784,17 @@ CREATE INDEX site_members_user_id_idx ON public.site_members USING btree (user_i
 
 CREATE INDEX sites_user_id_idx ON public.sites USING btree (user_id);
 
+CREATE INDEX summary_wishes_due_idx ON public.summary_wishes USING btree (next_at) WHERE (next_at IS NOT NULL);
+
+CREATE INDEX summary_wishes_user_idx ON public.summary_wishes USING btree (user_id);
+
 CREATE INDEX upkeep_runs_job_idx ON public.upkeep_runs USING btree (job, started_at DESC);
 
 CREATE INDEX user_identities_user_id_idx ON public.user_identities USING btree (user_id);
+
+CREATE INDEX watch_alerts_ended_idx ON public.watch_alerts USING btree (ended_at) WHERE (ended_at IS NOT NULL);
+
+CREATE UNIQUE INDEX watch_alerts_open_key ON public.watch_alerts USING btree (name) WHERE (ended_at IS NULL);
 
 CREATE INDEX webhook_deliveries_call_idx ON public.webhook_deliveries USING btree (site_id, call_id) WHERE (call_id IS NOT NULL);
 
@@ -6720,6 +7885,9 @@ ALTER TABLE ONLY public.lead_notices
 ALTER TABLE ONLY public.lead_notices
     ADD CONSTRAINT lead_notices_wish_fkey FOREIGN KEY (site_id, user_id) REFERENCES public.notice_wishes(site_id, user_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.lead_search
+    ADD CONSTRAINT lead_search_site_id_fkey FOREIGN KEY (site_id) REFERENCES public.sites(id);
+
 ALTER TABLE ONLY public.notice_wishes
     ADD CONSTRAINT notice_wishes_site_id_fkey FOREIGN KEY (site_id) REFERENCES public.sites(id);
 
@@ -6741,6 +7909,12 @@ ALTER TABLE ONLY public.person_keys
 ALTER TABLE ONLY public.person_keys
     ADD CONSTRAINT person_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.presences
+    ADD CONSTRAINT presences_site_id_fkey FOREIGN KEY (site_id) REFERENCES public.sites(id);
+
+ALTER TABLE ONLY public.presences
+    ADD CONSTRAINT presences_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.profiles
     ADD CONSTRAINT profiles_id_fkey FOREIGN KEY (id) REFERENCES public.users(id) ON DELETE CASCADE;
 
@@ -6756,6 +7930,12 @@ ALTER TABLE ONLY public.replays
 ALTER TABLE ONLY public.replays
     ADD CONSTRAINT replays_site_id_fkey FOREIGN KEY (site_id) REFERENCES public.sites(id);
 
+ALTER TABLE ONLY public.saved_views
+    ADD CONSTRAINT saved_views_site_id_fkey FOREIGN KEY (site_id) REFERENCES public.sites(id);
+
+ALTER TABLE ONLY public.saved_views
+    ADD CONSTRAINT saved_views_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.second_factors
     ADD CONSTRAINT second_factors_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
@@ -6767,6 +7947,12 @@ ALTER TABLE ONLY public.session_keys
 
 ALTER TABLE public.sessions
     ADD CONSTRAINT sessions_key_fkey FOREIGN KEY (site_id, created_month, id) REFERENCES public.session_keys(site_id, created_month, id);
+
+ALTER TABLE ONLY public.share_links
+    ADD CONSTRAINT share_links_created_by_fkey FOREIGN KEY (created_by) REFERENCES public.users(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.share_links
+    ADD CONSTRAINT share_links_site_id_fkey FOREIGN KEY (site_id) REFERENCES public.sites(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.sign_ins
     ADD CONSTRAINT sign_ins_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
@@ -6794,6 +7980,12 @@ ALTER TABLE ONLY public.site_pulse
 
 ALTER TABLE ONLY public.sites
     ADD CONSTRAINT sites_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY public.summary_wishes
+    ADD CONSTRAINT summary_wishes_site_id_fkey FOREIGN KEY (site_id) REFERENCES public.sites(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.summary_wishes
+    ADD CONSTRAINT summary_wishes_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.user_credentials
     ADD CONSTRAINT user_credentials_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
@@ -6828,6 +8020,8 @@ CREATE POLICY added_by_owner_function ON public.site_acts FOR INSERT TO opsmanti
 
 CREATE POLICY added_by_owner_functions ON public.platform_acts FOR INSERT TO opsmantik_owner WITH CHECK (true);
 
+ALTER TABLE public.audit_runs ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY by_owner_function ON public.call_secrets TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
 
 CREATE POLICY by_owner_function ON public.call_signatures TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
@@ -6858,19 +8052,27 @@ CREATE POLICY by_owner_function ON public.notice_wishes TO opsmantik_owner USING
 
 CREATE POLICY by_owner_function ON public.ownership_offers TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
 
+CREATE POLICY by_owner_function ON public.presences TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
 CREATE POLICY by_owner_function ON public.rejected_events TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
 
 CREATE POLICY by_owner_function ON public.replays TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
 
+CREATE POLICY by_owner_function ON public.saved_views TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
 CREATE POLICY by_owner_function ON public.session_keys TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
 
 CREATE POLICY by_owner_function ON public.sessions TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
+CREATE POLICY by_owner_function ON public.share_links TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
 
 CREATE POLICY by_owner_function ON public.site_acts FOR SELECT TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text));
 
 CREATE POLICY by_owner_function ON public.site_keys TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
 
 CREATE POLICY by_owner_function ON public.site_pulse TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
+CREATE POLICY by_owner_function ON public.summary_wishes TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
 
 CREATE POLICY by_owner_function ON public.visitors TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
 
@@ -6932,13 +8134,21 @@ ALTER TABLE public.lead_notices ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY lead_notices_select_own ON public.lead_notices FOR SELECT USING (((site_id = ANY ((NULLIF(current_setting('app.sites'::text, true), ''::text))::uuid[])) AND (user_id = (NULLIF(current_setting('app.person'::text, true), ''::text))::uuid)));
 
+ALTER TABLE public.lead_search ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY lead_search_select_accessible ON public.lead_search FOR SELECT USING ((site_id = ANY ((NULLIF(current_setting('app.sites'::text, true), ''::text))::uuid[])));
+
 ALTER TABLE public.notice_wishes ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY notice_wishes_select_own ON public.notice_wishes FOR SELECT USING (((site_id = ANY ((NULLIF(current_setting('app.sites'::text, true), ''::text))::uuid[])) AND (user_id = (NULLIF(current_setting('app.person'::text, true), ''::text))::uuid)));
 
 ALTER TABLE public.one_time_links ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY owner_functions ON public.audit_runs TO opsmantik_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner_functions ON public.half_sign_ins TO opsmantik_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_functions ON public.lead_search TO opsmantik_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_functions ON public.one_time_links TO opsmantik_owner USING (true) WITH CHECK (true);
 
@@ -6972,6 +8182,8 @@ CREATE POLICY owner_functions ON public.user_identities TO opsmantik_owner USING
 
 CREATE POLICY owner_functions ON public.users TO opsmantik_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner_functions ON public.watch_alerts TO opsmantik_owner USING (true) WITH CHECK (true);
+
 ALTER TABLE public.ownership_offers ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY ownership_offers_select_accessible ON public.ownership_offers FOR SELECT USING ((site_id = ANY ((NULLIF(current_setting('app.sites'::text, true), ''::text))::uuid[])));
@@ -6981,6 +8193,10 @@ ALTER TABLE public.person_keys ENABLE ROW LEVEL SECURITY;
 CREATE POLICY person_keys_own ON public.person_keys FOR SELECT USING ((user_id = (NULLIF(current_setting('app.person'::text, true), ''::text))::uuid));
 
 ALTER TABLE public.platform_acts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.presences ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY presences_select_accessible ON public.presences FOR SELECT USING ((site_id = ANY ((NULLIF(current_setting('app.sites'::text, true), ''::text))::uuid[])));
 
 ALTER TABLE public.profiles ENABLE ROW LEVEL SECURITY;
 
@@ -7000,6 +8216,10 @@ ALTER TABLE public.replays ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY replays_select_accessible ON public.replays FOR SELECT USING ((site_id = ANY ((NULLIF(current_setting('app.sites'::text, true), ''::text))::uuid[])));
 
+ALTER TABLE public.saved_views ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY saved_views_select_accessible ON public.saved_views FOR SELECT USING (((site_id = ANY ((NULLIF(current_setting('app.sites'::text, true), ''::text))::uuid[])) AND (is_shared OR (user_id = (NULLIF(current_setting('app.person'::text, true), ''::text))::uuid))));
+
 ALTER TABLE public.schema_migrations ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.second_factors ENABLE ROW LEVEL SECURITY;
@@ -7011,6 +8231,10 @@ CREATE POLICY session_keys_select_accessible ON public.session_keys FOR SELECT U
 ALTER TABLE public.sessions ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY sessions_select_accessible ON public.sessions FOR SELECT USING ((site_id = ANY ((NULLIF(current_setting('app.sites'::text, true), ''::text))::uuid[])));
+
+ALTER TABLE public.share_links ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY share_links_select_accessible ON public.share_links FOR SELECT USING ((site_id = ANY ((NULLIF(current_setting('app.sites'::text, true), ''::text))::uuid[])));
 
 ALTER TABLE public.sign_in_attempts ENABLE ROW LEVEL SECURITY;
 
@@ -7044,6 +8268,10 @@ CREATE POLICY sites_select_accessible ON public.sites FOR SELECT USING ((id = AN
 
 ALTER TABLE public.stray_tally ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.summary_wishes ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY summary_wishes_select_own ON public.summary_wishes FOR SELECT USING (((site_id = ANY ((NULLIF(current_setting('app.sites'::text, true), ''::text))::uuid[])) AND (user_id = (NULLIF(current_setting('app.person'::text, true), ''::text))::uuid)));
+
 ALTER TABLE public.upkeep_runs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.user_credentials ENABLE ROW LEVEL SECURITY;
@@ -7061,6 +8289,8 @@ CREATE POLICY users_select_self ON public.users FOR SELECT USING ((id = (NULLIF(
 ALTER TABLE public.visitors ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY visitors_select_accessible ON public.visitors FOR SELECT USING ((site_id = ANY ((NULLIF(current_setting('app.sites'::text, true), ''::text))::uuid[])));
+
+ALTER TABLE public.watch_alerts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.webhook_deliveries ENABLE ROW LEVEL SECURITY;
 
@@ -7110,6 +8340,9 @@ GRANT ALL ON FUNCTION public.answer_call(p_site uuid, p_signature bytea, p_answe
 REVOKE ALL ON FUNCTION public.answer_ownership(p_site uuid, p_act uuid, p_accept boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.answer_ownership(p_site uuid, p_act uuid, p_accept boolean) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.ask_for_summary(p_site uuid, p_language text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.ask_for_summary(p_site uuid, p_language text) TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.attach_month(p_month date, OUT made text[], OUT sessions_moved bigint, OUT events_moved bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.attach_partition(p_parent text, p_partition text, p_month date) FROM PUBLIC;
@@ -7124,6 +8357,8 @@ GRANT ALL ON FUNCTION public.begin_erasure(p_site uuid, p_id uuid, p_kind text, 
 
 REVOKE ALL ON FUNCTION public.begin_second_factor(p_id uuid, p_secret bytea, p_key_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.begin_second_factor(p_id uuid, p_secret bytea, p_key_id text) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.by_tokens(p_site uuid, p_where text, p_at text, p_limit integer, OUT calls uuid[], OUT ats timestamp with time zone[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.call_consent(p_site uuid, p_call uuid) FROM PUBLIC;
 
@@ -7151,6 +8386,18 @@ GRANT ALL ON FUNCTION public.change_privacy(p_site uuid, p_act uuid, p_consent_m
 
 REVOKE ALL ON FUNCTION public.change_site_clock(p_site uuid, p_time_zone text, p_currency text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.change_site_general(p_site uuid, p_act uuid, p_seen timestamp with time zone, p_name text, p_domain text, p_time_zone text, p_region text, p_currency text, p_cpc numeric, p_window integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.change_site_general(p_site uuid, p_act uuid, p_seen timestamp with time zone, p_name text, p_domain text, p_time_zone text, p_region text, p_currency text, p_cpc numeric, p_window integer) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.change_site_rules(p_site uuid, p_act uuid, p_seen timestamp with time zone, p_approve_hours integer, p_junk_days integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.change_site_rules(p_site uuid, p_act uuid, p_seen timestamp with time zone, p_approve_hours integer, p_junk_days integer) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.change_site_values(p_site uuid, p_act uuid, p_seen timestamp with time zone, p_chips jsonb, p_conversion_time text, p_undo_minutes integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.change_site_values(p_site uuid, p_act uuid, p_seen timestamp with time zone, p_chips jsonb, p_conversion_time text, p_undo_minutes integer) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.change_view(p_site uuid, p_id uuid, p_name text, p_shared boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.change_view(p_site uuid, p_id uuid, p_name text, p_shared boolean) TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.change_webhook(p_site uuid, p_id uuid, p_url text, p_events text[], p_phone boolean, p_click_id boolean, p_is_on boolean, p_act uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.change_webhook(p_site uuid, p_id uuid, p_url text, p_events text[], p_phone boolean, p_click_id boolean, p_is_on boolean, p_act uuid) TO opsmantik_app;
 
@@ -7159,6 +8406,9 @@ GRANT ALL ON FUNCTION public.claim_deliveries(p_limit integer, p_each integer, p
 
 REVOKE ALL ON FUNCTION public.claim_notices(p_limit integer, p_seconds integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.claim_notices(p_limit integer, p_seconds integer) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.claim_summaries(p_limit integer, p_seconds integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.claim_summaries(p_limit integer, p_seconds integer) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.clear_leads(p_sites uuid[], p_calls uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.clear_leads(p_sites uuid[], p_calls uuid[]) TO opsmantik_app;
@@ -7179,6 +8429,11 @@ REVOKE ALL ON FUNCTION public.conversion_entry(v public.conversions, c public.ca
 GRANT ALL ON FUNCTION public.conversion_entry(v public.conversions, c public.calls, s public.sessions, p_n integer) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.copy_month(p_from text, p_to text, p_column text, p_month date) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.count_by_tokens(p_site uuid, p_where text, p_limit integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.count_leads(p_site uuid, p_wanted jsonb, p_decided boolean, p_zone text, p_from timestamp with time zone, p_to timestamp with time zone, p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.count_leads(p_site uuid, p_wanted jsonb, p_decided boolean, p_zone text, p_from timestamp with time zone, p_to timestamp with time zone, p_most integer) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.counter_differences(p_site uuid, p_from date, p_to date) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.counter_differences(p_site uuid, p_from date, p_to date) TO opsmantik_app;
@@ -7217,6 +8472,8 @@ REVOKE ALL ON FUNCTION public.drop_month_of_visits(p_month date) FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.drop_second_factor(p_step bigint, p_code_hash bytea, p_note uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.drop_second_factor(p_step bigint, p_code_hash bytea, p_note uuid) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.drop_visits(p_site uuid, p_erasure uuid, p_month date, p_sessions uuid[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.email_link(p_link_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.email_link(p_link_hash bytea) TO opsmantik_app;
 
@@ -7232,11 +8489,17 @@ GRANT ALL ON FUNCTION public.end_own_sign_ins(p_note uuid) TO opsmantik_app;
 REVOKE ALL ON FUNCTION public.end_sign_in(p_token_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_sign_in(p_token_hash bytea) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.end_summaries(p_site uuid, p_user uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.end_summaries(p_site uuid, p_user uuid) TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.enter_key(p_site uuid, p_key uuid, p_roles text[], p_address text, OUT sites uuid[], OUT known uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.enter_key(p_site uuid, p_key uuid, p_roles text[], p_address text, OUT sites uuid[], OUT known uuid[]) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.enter_person_key(p_user uuid, p_key uuid, p_roles text[], p_address text, OUT sites uuid[], OUT known uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.enter_person_key(p_user uuid, p_key uuid, p_roles text[], p_address text, OUT sites uuid[], OUT known uuid[]) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.enter_share_link(p_site uuid, p_share uuid, OUT sites uuid[], OUT known uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.enter_share_link(p_site uuid, p_share uuid, OUT sites uuid[], OUT known uuid[]) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.enter_user(p_user uuid, OUT sites uuid[], OUT is_admin boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.enter_user(p_user uuid, OUT sites uuid[], OUT is_admin boolean) TO opsmantik_app;
@@ -7305,11 +8568,16 @@ GRANT ALL ON FUNCTION public.finish_erasure(p_site uuid, p_id uuid, p_certificat
 REVOKE ALL ON FUNCTION public.finish_notices(p_site uuid, p_user uuid, p_calls uuid[], p_failed boolean, p_seconds double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.finish_notices(p_site uuid, p_user uuid, p_calls uuid[], p_failed boolean, p_seconds double precision) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.finish_summary(p_site uuid, p_user uuid, p_taken_until timestamp with time zone, p_sent_for date, p_failed boolean, p_next_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.finish_summary(p_site uuid, p_user uuid, p_taken_until timestamp with time zone, p_sent_for date, p_failed boolean, p_next_at timestamp with time zone) TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.first_admin_link_open(p_link_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.first_admin_link_open(p_link_hash bytea) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.fold_counters(p_site uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.fold_counters(p_site uuid) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.fold_leads(p_site uuid, p_calls uuid[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.forget_addresses(p_site uuid, p_limit integer) FROM PUBLIC;
 
@@ -7317,6 +8585,8 @@ REVOKE ALL ON FUNCTION public.forget_facts_before(p_site uuid, p_before timestam
 
 REVOKE ALL ON FUNCTION public.forgive_attempt(p_keys bytea[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.forgive_attempt(p_keys bytea[]) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.gather_leads(p_site uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.grantable_role(p_role text) FROM PUBLIC;
 
@@ -7342,6 +8612,9 @@ GRANT ALL ON FUNCTION public.ingest_sites() TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.ingest_sites_v2() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.ingest_sites_v2() TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.installation_figures() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.installation_figures() TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.invite_by_link(p_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.invite_by_link(p_hash bytea) TO opsmantik_app;
@@ -7394,6 +8667,13 @@ GRANT ALL ON FUNCTION public.keep_rehash(p_user uuid, p_old text, p_new text) TO
 REVOKE ALL ON FUNCTION public.keep_rejected(p_rejected public.rejected_row_v2[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.keep_rejected(p_rejected public.rejected_row_v2[]) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.keep_view(p_site uuid, p_id uuid, p_name text, p_query text, p_shared boolean, p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.keep_view(p_site uuid, p_id uuid, p_name text, p_query text, p_shared boolean, p_most integer) TO opsmantik_app;
+
+GRANT SELECT ON TABLE public.saved_views TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.keeps_view(v public.saved_views, p_person uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.kept_since(p_months integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.key_holder(p_kind text, p_hash bytea) FROM PUBLIC;
@@ -7413,6 +8693,12 @@ GRANT ALL ON FUNCTION public.lead_cases(p_site uuid, p_calls uuid[], p_lock bool
 
 REVOKE ALL ON FUNCTION public.lead_facts_of(p_sites uuid[], p_sessions uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.lead_facts_of(p_sites uuid[], p_sessions uuid[]) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.lead_search_differences(p_site uuid) FROM PUBLIC;
+
+GRANT SELECT ON TABLE public.lead_search TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.lead_search_rows(p_site uuid, p_calls uuid[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.leads_to_approve(p_site uuid, p_waiting text[], p_hours integer, p_seconds integer, p_events integer, p_limit integer, p_lock boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.leads_to_approve(p_site uuid, p_waiting text[], p_hours integer, p_seconds integer, p_events integer, p_limit integer, p_lock boolean) TO opsmantik_app;
@@ -7453,6 +8739,9 @@ GRANT ALL ON FUNCTION public.lock_rejected(p_site uuid, p_ids uuid[]) TO opsmant
 
 REVOKE ALL ON FUNCTION public.lock_waiting(p_site uuid, p_waiting text[], p_calls uuid[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.look_at_lead(p_site uuid, p_call uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.look_at_lead(p_site uuid, p_call uuid) TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.make_call_secret(p_site uuid, p_id uuid, p_act uuid, p_secret bytea, p_key_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.make_call_secret(p_site uuid, p_id uuid, p_act uuid, p_secret bytea, p_key_id text) TO opsmantik_app;
 
@@ -7461,12 +8750,17 @@ REVOKE ALL ON FUNCTION public.make_month(p_month date) FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.make_person_key(p_id uuid, p_act uuid, p_hash bytea, p_last_four text, p_name text, p_scopes text[], p_only uuid, p_expires_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.make_person_key(p_id uuid, p_act uuid, p_hash bytea, p_last_four text, p_name text, p_scopes text[], p_only uuid, p_expires_at timestamp with time zone) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.make_share_link(p_site uuid, p_id uuid, p_act uuid, p_hash bytea, p_name text, p_paid_only boolean, p_expires_at timestamp with time zone, p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.make_share_link(p_site uuid, p_id uuid, p_act uuid, p_hash bytea, p_name text, p_paid_only boolean, p_expires_at timestamp with time zone, p_most integer) TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.make_site_key(p_site uuid, p_id uuid, p_act uuid, p_hash bytea, p_last_four text, p_name text, p_scopes text[], p_expires_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.make_site_key(p_site uuid, p_id uuid, p_act uuid, p_hash bytea, p_last_four text, p_name text, p_scopes text[], p_expires_at timestamp with time zone) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.may_invite(p_site uuid, p_user uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.member_manager(p_site uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.month_number(p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.months_before(p_site uuid, p_before timestamp with time zone) FROM PUBLIC;
 
@@ -7487,6 +8781,8 @@ REVOKE ALL ON FUNCTION public.note_privacy(p_site uuid, p_id uuid, p_action text
 GRANT ALL ON FUNCTION public.note_privacy(p_site uuid, p_id uuid, p_action text, p_subject text, p_most integer) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.note_quotas() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.note_settings(p_site uuid, p_act uuid, p_action text, p_before jsonb, p_after jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.offer_email_link(p_link_hash bytea, p_email text, p_lifetime interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.offer_email_link(p_link_hash bytea, p_email text, p_lifetime interval) TO opsmantik_app;
@@ -7537,6 +8833,9 @@ GRANT ALL ON FUNCTION public.place_key(p_city text, p_district text) TO opsmanti
 REVOKE ALL ON FUNCTION public.plain_case(p_text text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.plain_case(p_text text) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.platform_jobs() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.platform_jobs() TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.platform_keeper() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.platform_log(p_before uuid, p_limit integer) FROM PUBLIC;
@@ -7544,6 +8843,9 @@ GRANT ALL ON FUNCTION public.platform_log(p_before uuid, p_limit integer) TO ops
 
 REVOKE ALL ON FUNCTION public.platform_people(p_after uuid, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.platform_people(p_after uuid, p_limit integer) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.platform_state(p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.platform_state(p_most integer) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.privacy_keeper(p_site uuid) FROM PUBLIC;
 
@@ -7586,6 +8888,12 @@ GRANT ALL ON FUNCTION public.remove_member(p_site uuid, p_act uuid, p_user uuid)
 REVOKE ALL ON FUNCTION public.remove_origin(p_site uuid, p_act uuid, p_origin text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.remove_origin(p_site uuid, p_act uuid, p_origin text) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.remove_test_visits(p_site uuid, p_act uuid, p_pattern text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.remove_test_visits(p_site uuid, p_act uuid, p_pattern text) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.remove_view(p_site uuid, p_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.remove_view(p_site uuid, p_id uuid) TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.remove_webhook(p_site uuid, p_id uuid, p_act uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.remove_webhook(p_site uuid, p_id uuid, p_act uuid) TO opsmantik_app;
 
@@ -7608,6 +8916,9 @@ GRANT ALL ON FUNCTION public.revoke_invite(p_site uuid, p_act uuid, p_id uuid) T
 REVOKE ALL ON FUNCTION public.revoke_person_key(p_key uuid, p_act uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.revoke_person_key(p_key uuid, p_act uuid) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.revoke_share_link(p_site uuid, p_share uuid, p_act uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.revoke_share_link(p_site uuid, p_share uuid, p_act uuid) TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.revoke_site_key(p_site uuid, p_key uuid, p_act uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.revoke_site_key(p_site uuid, p_key uuid, p_act uuid) TO opsmantik_app;
 
@@ -7626,6 +8937,23 @@ GRANT ALL ON FUNCTION public.score_leads(p_scores public.lead_score_draft[]) TO 
 REVOKE ALL ON FUNCTION public.sealed_credential(p_provider text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.sealed_credential(p_provider text) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.search_conditions(p_site uuid, p_wanted jsonb, p_at text, p_zone text, p_from timestamp with time zone, OUT conditions text, OUT tokens text, OUT tokens_of text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.search_digits(p_text text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.search_leads(p_site uuid, p_wanted jsonb, p_decided boolean, p_zone text, p_from timestamp with time zone, p_to timestamp with time zone, p_before timestamp with time zone, p_before_call uuid, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.search_leads(p_site uuid, p_wanted jsonb, p_decided boolean, p_zone text, p_from timestamp with time zone, p_to timestamp with time zone, p_before timestamp with time zone, p_before_call uuid, p_limit integer) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.search_parts(p_word text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.search_reader(p_site uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.search_text(p_text text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.search_token(p_site uuid, p_name text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.search_tokens(p_site uuid, p_created_at timestamp with time zone, p_decided_at timestamp with time zone, p_status text, p_action text, p_captured_by text, p_is_paid boolean, p_has_click_id boolean, p_source text, p_channel text, p_campaign text, p_keyword text, p_matchtype text, p_place text, p_device text, p_page text, p_words text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.see_sign_in(p_token_hash bytea, p_due interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.see_sign_in(p_token_hash bytea, p_due interval) TO opsmantik_app;
 
@@ -7640,6 +8968,18 @@ GRANT ALL ON FUNCTION public.set_limits(p_site uuid, p_act uuid, p_quota bigint,
 
 REVOKE ALL ON FUNCTION public.set_member_role(p_site uuid, p_act uuid, p_user uuid, p_role text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.set_member_role(p_site uuid, p_act uuid, p_user uuid, p_role text) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.settings_keeper(p_site uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.settle_visitors(p_site uuid, p_visitors text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.share_keeper(p_site uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.share_link_by_hash(p_hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.share_link_by_hash(p_hash bytea) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.share_maker_name(p_site uuid, p_maker uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.share_maker_name(p_site uuid, p_maker uuid) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.signed_in(p_token_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.signed_in(p_token_hash bytea) TO opsmantik_app;
@@ -7688,6 +9028,8 @@ GRANT ALL ON FUNCTION public.try_webhook(p_site uuid, p_id uuid, p_delivery uuid
 REVOKE ALL ON FUNCTION public.unfolded_cells(p_site uuid, p_zone text, p_currency text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.unfolded_cells(p_site uuid, p_zone text, p_currency text) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.unfolded_leads(p_site uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.unfolded_visitors(p_site uuid, p_zone text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.unfolded_visitors(p_site uuid, p_zone text) TO opsmantik_app;
 
@@ -7710,6 +9052,8 @@ GRANT ALL ON FUNCTION public.use_password_link(p_link_hash bytea, p_hash text, p
 
 REVOKE ALL ON FUNCTION public.validate_keys() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.view_keeper(p_site uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.webhook_host(p_url text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.webhook_keeper(p_site uuid) FROM PUBLIC;
@@ -7719,8 +9063,13 @@ REVOKE ALL ON FUNCTION public.webhook_payload(p_site uuid, p_type text, p_call u
 REVOKE ALL ON FUNCTION public.webhook_secrets(p_site uuid, p_id uuid, OUT secret bytea, OUT next_secret bytea, OUT key_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.webhook_secrets(p_site uuid, p_id uuid, OUT secret bytea, OUT next_secret bytea, OUT key_id text) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.week_hour(p_at timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.wish_notices(p_site uuid, p_pace text, p_quiet_from time without time zone, p_quiet_until time without time zone, p_language text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.wish_notices(p_site uuid, p_pace text, p_quiet_from time without time zone, p_quiet_until time without time zone, p_language text) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.wish_summary(p_site uuid, p_pace text, p_hour smallint, p_language text, p_next_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.wish_summary(p_site uuid, p_pace text, p_hour smallint, p_language text, p_next_at timestamp with time zone) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.withdraw_ownership(p_site uuid, p_act uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.withdraw_ownership(p_site uuid, p_act uuid) TO opsmantik_app;
@@ -7785,6 +9134,8 @@ GRANT SELECT(revoked_at) ON TABLE public.person_keys TO opsmantik_app;
 
 GRANT SELECT(replaced_by) ON TABLE public.person_keys TO opsmantik_app;
 
+GRANT SELECT ON TABLE public.presences TO opsmantik_app;
+
 GRANT SELECT ON TABLE public.profiles TO opsmantik_app;
 
 GRANT UPDATE(language) ON TABLE public.profiles TO opsmantik_app;
@@ -7794,6 +9145,22 @@ GRANT UPDATE(theme) ON TABLE public.profiles TO opsmantik_app;
 GRANT SELECT ON TABLE public.replays TO opsmantik_app;
 
 GRANT SELECT ON TABLE public.session_keys TO opsmantik_app;
+
+GRANT SELECT(site_id) ON TABLE public.share_links TO opsmantik_app;
+
+GRANT SELECT(id) ON TABLE public.share_links TO opsmantik_app;
+
+GRANT SELECT(name) ON TABLE public.share_links TO opsmantik_app;
+
+GRANT SELECT(paid_only) ON TABLE public.share_links TO opsmantik_app;
+
+GRANT SELECT(created_at) ON TABLE public.share_links TO opsmantik_app;
+
+GRANT SELECT(created_by) ON TABLE public.share_links TO opsmantik_app;
+
+GRANT SELECT(expires_at) ON TABLE public.share_links TO opsmantik_app;
+
+GRANT SELECT(last_used_at) ON TABLE public.share_links TO opsmantik_app;
 
 GRANT SELECT(user_id) ON TABLE public.sign_ins TO opsmantik_app;
 
@@ -7846,6 +9213,8 @@ GRANT SELECT ON TABLE public.site_origins TO opsmantik_app;
 GRANT SELECT ON TABLE public.site_pulse TO opsmantik_app;
 
 GRANT SELECT ON TABLE public.site_state TO opsmantik_app;
+
+GRANT SELECT ON TABLE public.summary_wishes TO opsmantik_app;
 
 GRANT SELECT(id) ON TABLE public.user_credentials TO opsmantik_app;
 

@@ -24,6 +24,10 @@ LONGEST_HOURS: Final = 168
 MOST: Final = 500
 """Leads of one transaction: their rows are locked until its end."""
 DEFAULT_MOST: Final = 200
+LOOKED_AT: Final = 5000
+"""Leads that a preview looks at."""
+SHOWN: Final = 20
+"""Leads that a preview shows."""
 # More than a glance: the first generation's measure, by which its operators knew the rule.
 LEAST_SECONDS: Final = 10
 LEAST_EVENTS: Final = 2
@@ -82,6 +86,42 @@ async def junk(
         if days is None:
             raise Unprocessable(reason="auto-junk is off for this site; switch it on first")
         return await _junk(connection, site_id, days, _bounded(limit), preview)
+
+
+class Preview(msgspec.Struct, frozen=True, kw_only=True):
+    """What the rules would decide at this moment; nothing is decided."""
+
+    hours: int
+    sealed: tuple[UUID, ...]
+    """Leads that would be sealed, oldest first, at most :data:`MOST`."""
+    shown: tuple[store.NamedLead, ...]
+    """The first of them."""
+    left: tuple[tuple[str, int], ...]
+    """Leads that waited as long and would be left alone: how many by the first reason, of the oldest :data:`LOOKED_AT`."""
+    looked_at: int
+    days: int | None
+    junked: tuple[UUID, ...]
+    """Leads that would be junk, at most :data:`MOST`; none without ``days``."""
+
+
+async def preview(connection: Any, site_id: UUID, hours: int, days: int | None) -> Preview:
+    """What a rule of so many hours (1 to 168) would seal, and one of so many days would junk, in the transaction of
+    somebody who decides on the site."""
+    wanted = min(max(hours, 1), LONGEST_HOURS)
+    sealed = await store.leads_to_approve(
+        connection, site_id, wanted, LEAST_SECONDS, LEAST_EVENTS, limit=MOST, lock=False
+    )
+    reasons = await store.approve_risks(
+        connection, site_id, wanted, LEAST_SECONDS, LEAST_EVENTS, limit=LOOKED_AT
+    )
+    junked = (
+        [] if days is None else await store.leads_to_junk(connection, site_id, days, limit=MOST, lock=False)
+    )
+    return Preview(
+        hours=wanted, sealed=tuple(sealed), shown=tuple(await store.leads_named(connection, site_id, sealed[:SHOWN])),
+        left=tuple((reason, n) for reason, n in reasons.items() if reason), looked_at=sum(reasons.values()),
+        days=days, junked=tuple(junked),
+    )  # fmt: skip
 
 
 async def approve_all(connection: Any) -> dict[str, Any]:

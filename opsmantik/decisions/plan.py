@@ -68,7 +68,7 @@ def plan(case: Case, decision: Decision, asker: Asker, *, line: str | None = Non
         _put_status(changes, case, status, asker)
     if decision.action is Action.JUNK:
         if reason is None:
-            raise Unprocessable(reason="say why it is junk")
+            raise Unprocessable(reason="say why it is junk", kind="no_reason")
         changes.junk_reason = reason
     conversion, opened = _ledger(case, changes, decision.action)
     return Plan(
@@ -136,6 +136,7 @@ def lost_race(case: Case) -> Conflict:
         status=case.status,
         action=case.latest_action,
         actor=case.latest_actor,
+        actor_kind=case.latest_kind,
         actor_name=case.latest_name,
         at=case.latest_at,
     )
@@ -181,7 +182,7 @@ def _check_fields(decision: Decision) -> None:
 def _clean(text: str | None, longest: int, what: str) -> str | None:
     text = text.replace("\x00", "").strip() if text else ""
     if len(text) > longest:
-        raise Unprocessable(reason=f"the {what} is longer than {longest} characters")
+        raise Unprocessable(reason=f"the {what} is longer than {longest} characters", kind="too_long")
     return text or None
 
 
@@ -226,14 +227,18 @@ def _check_sale_at(sale_at: datetime, case: Case, asker: Asker) -> datetime:
     if sale_at == case.sale_at:
         return sale_at  # somebody allowed it already
     if sale_at > case.now + CLOCK_SLACK:
-        raise Unprocessable(reason="the sale's date lies in the future")
+        raise Unprocessable(reason="the sale's date lies in the future", kind="sale_in_future")
     # People enter minutes, so a sale in the minute of the tap is not before it.
     if sale_at < case.occurred_at.replace(second=0, microsecond=0):
         raise Unprocessable(
-            reason=f"the sale cannot be before the click ({case.occurred_at:%Y-%m-%d %H:%M} UTC)"
+            reason=f"the sale cannot be before the click ({case.occurred_at:%Y-%m-%d %H:%M} UTC)",
+            kind="sale_before_click",
         )
     if case.now - sale_at > BACKDATE and asker.role not in MAY_BACKDATE:
-        raise Forbidden(reason="a sale more than 48 hours back is entered by an owner or an administrator")
+        raise Forbidden(
+            reason="a sale more than 48 hours back is entered by an owner or an administrator",
+            kind="sale_too_far_back",
+        )
     return sale_at
 
 

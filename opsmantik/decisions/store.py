@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -80,3 +81,28 @@ async def leads_to_junk(connection: Any, site_id: UUID, days: int, *, limit: int
     """Leads that nobody touched for so long, oldest first."""
     found: list[UUID] = await connection.fetchval(SQL.leads_to_junk, site_id, _WAITING, days, limit, lock)
     return found
+
+
+class NamedLead(msgspec.Struct, frozen=True):
+    """A lead in a short list: enough to know it by."""
+
+    id: UUID
+    created_at: datetime
+    action: str | None
+    target: str | None
+    phone_number: str | None
+    keyword: str | None
+    campaign: str | None
+
+
+async def approve_risks(
+    connection: Any, site_id: UUID, hours: int, seconds: int, events: int, *, limit: int
+) -> dict[str | None, int]:
+    """Of the oldest leads that waited for so long, how many a rule leaves alone, by the first reason; ``None``: none."""
+    rows = await connection.fetch(SQL.approve_risks, site_id, _WAITING, hours, seconds, events, limit)
+    return {row["reason"]: row["n"] for row in rows}
+
+
+async def leads_named(connection: Any, site_id: UUID, calls: Sequence[UUID]) -> list[NamedLead]:
+    """These leads, oldest first."""
+    return [NamedLead(*row) for row in await connection.fetch(SQL.leads_named, site_id, list(calls))]

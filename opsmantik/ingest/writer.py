@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -28,6 +28,7 @@ from opsmantik.event import Arrival, Drop, Event, Reason, new_id
 from opsmantik.ingest.drafts import event_row, intent_row, session_draft
 from opsmantik.ingest.drops import KEPT, KEPT_BYTES
 from opsmantik.ingest.review import Review, write_scores
+from opsmantik.ingest.spread import Spread
 from opsmantik.sessions.draft import SessionDraft, merge
 
 log = structlog.get_logger()
@@ -55,6 +56,10 @@ LEAST_SHARE = 16
 # A tap so soon after another of its visit is the same lead once more; ``ingest_batch_v2`` has the same for what is
 # stored already.
 REPEATS_MS = 30 * 60 * 1000
+
+# Bounds of what is told about batches: items, and seconds from the first try to the commit.
+SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
 STORED = "stored"
 PULSE = "pulse"
@@ -99,6 +104,8 @@ Item = Event | Refusal
 # A request's items, and who waits for their outcomes.
 Waiting = tuple[Sequence[Item], "asyncio.Future[list[str]] | None"]
 Notice = Callable[[UUID, bool], None]
+# Items of a batch, its seconds, and whether it was written.
+Watch = Callable[[int, float, bool], None]
 
 
 class Writer:
@@ -120,6 +127,19 @@ class Writer:
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
+        # What metrics read: events by outcome, batches, and those that could not be written.
+        self.outcomes: dict[str, int] = {}
+        self.sizes, self.seconds, self.failed = Spread(SIZES), Spread(SECONDS), 0
+        self.watch: Watch | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Items that wait for a transaction at this moment."""
+        return self._waiting_items
+
+    def healthy(self) -> bool:
+        """Whether whatever is written now will be stored: it has not ended, and its tasks live."""
+        return bool(self._tasks) and not any(task.done() for task in self._tasks)
 
     async def start(self) -> None:
         self._tasks = [asyncio.create_task(self._work()) for _ in range(CONNECTIONS)]
@@ -193,20 +213,35 @@ class Writer:
             taken = self._take()
             if not taken:
                 continue
+            began = time.perf_counter()
+            together = [item for items, _ in taken for item in items]
             try:
-                outcomes = await self._store([item for items, _ in taken for item in items])
+                outcomes = await self._store(together)
             except Unavailable as lost:
+                self._note_batch(len(together), began, written=False)
                 self._fail(taken, lost.retry_after)
                 continue
             except Exception:
-                log.exception("ingest.write_failed", items=sum(len(items) for items, _ in taken))
+                self._note_batch(len(together), began, written=False)
+                log.exception("ingest.write_failed", items=len(together))
                 self._fail(taken, None)
                 continue
+            self._note_batch(len(together), began, written=True)
             start = 0
             for items, future in taken:
                 if future is not None and not future.done():
                     future.set_result(outcomes[start : start + len(items)])
                 start += len(items)
+
+    def _note_batch(self, items: int, began: float, *, written: bool) -> None:
+        seconds = time.perf_counter() - began
+        if written:
+            self.sizes.add(items)
+            self.seconds.add(seconds)
+        else:
+            self.failed += 1
+        if self.watch is not None:
+            self.watch(items, seconds, written)
 
     def _fail(self, taken: list[Waiting], retry_after: int | None) -> None:
         """Nothing of it is stored. Who waits is told so; what was only to be counted is tried again."""
@@ -300,7 +335,9 @@ class Writer:
         return batch.outcomes
 
     def _committed(self, batch: Batch, leads: Sequence[Any]) -> None:
-        """Tell of it whoever wants to know."""
+        """Count it, and tell of it whoever wants to know."""
+        for outcome, n in batch.tally():
+            self.outcomes[outcome] = self.outcomes.get(outcome, 0) + n
         self.review.visits(name for lead in leads if (name := _visit(lead)) not in batch.called)
         for event in batch.taps:
             self.review.lead(*event)
@@ -345,6 +382,15 @@ class Batch:
                 self.called.add(visit)  # type: ignore[arg-type]
         self.tallies = [(site, outcome, n, at) for (site, outcome, at), n in self._tally.items()]
         self.sites_called: Sequence[UUID] = ()
+        self._known = 0  # events that were found to be stored already
+
+    def tally(self) -> Iterator[tuple[str, int]]:
+        """How many events ended how, once it is written; an outcome may come more than once."""
+        for (_, outcome, _at), n in self._tally.items():
+            yield outcome, n
+        if self._known:
+            yield STORED, -self._known
+            yield DUPLICATE, self._known
 
     async def write(self, connection: Any) -> Sequence[Any]:
         """Write it in the connection's transaction; the facts of the visits whose leads are to be looked at again."""
@@ -355,6 +401,7 @@ class Batch:
             await write_scores(connection, [lead for lead in leads if _visit(lead) in self.called])
         if self.rejected:
             await connection.execute(KEEP, self.rejected)
+        self._known = len(row["duplicates"] or ())
         for place in row["duplicates"] or ():
             self.outcomes[self.event_places[place - 1]] = DUPLICATE
         self.sites_called = row["called"] or ()

@@ -127,9 +127,9 @@ def stars_of(quality: int) -> int:
 
 JUNK_REASONS: Final = (
     "spam", "wrong_number", "no_answer", "not_interested", "outside_area", "job_seeker", "supplier",
-    "existing_customer", "duplicate", "test",
+    "existing_customer", "duplicate", "test", "unspecified",
 )  # fmt: skip
-"""Reasons that screens offer by name. Others are written out."""
+"""Reasons that screens offer by name, the last for whoever gives none. Others are written out."""
 
 # The first generation's statuses, and the later state's. Null was what nobody had looked at.
 _FROM_FIRST: Final[Mapping[str | None, tuple[Status, Stage | None]]] = MappingProxyType(
@@ -162,6 +162,11 @@ _TO_FIRST: Final[Mapping[Status, str]] = MappingProxyType(
 def from_first_generation(status: str | None) -> tuple[Status, Stage | None]:
     """What one of the first generation's statuses means here, and at which stage. ``KeyError`` for other words."""
     return _FROM_FIRST[status]
+
+
+def first_generation() -> tuple[str, ...]:
+    """The first generation's statuses by name; besides these a row could have none."""
+    return tuple(word for word in _FROM_FIRST if word is not None)
 
 
 def to_first_generation(status: str) -> str:

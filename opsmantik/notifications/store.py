@@ -72,6 +72,19 @@ async def own_wish(connection: Any, site_id: UUID, user_id: UUID) -> Wish:
     return Wish(*row) if row else Wish()
 
 
+class OwnWish(msgspec.Struct, frozen=True):
+    """A wish as one's account lists it."""
+
+    site_id: UUID
+    site_name: str
+    pace: str
+
+
+async def own_wishes(connection: Any, sites: Sequence[UUID], user_id: UUID) -> list[OwnWish]:
+    """Where somebody wants mail, by the sites' names."""
+    return [OwnWish(*row) for row in await connection.fetch(SQL.own_wishes, list(sites), user_id)]
+
+
 async def put_wish(connection: Any, site_id: UUID, wish: Wish, language: str) -> None:
     """Keep the asker's wish. Raises :class:`~opsmantik.errors.Unprocessable`."""
     if wish.pace not in PACES:

@@ -22,6 +22,7 @@ ERASED: Final[dict[str, str]] = {
     "conversion_moves": "erased with the conversion",
     "webhook_deliveries": BY_LEAD,
     "lead_notices": BY_LEAD,
+    "lead_search": BY_LEAD,
     "rejected_events": "erased where its payload names a visit, a visitor, an ad click or what was asked for",
     "replays": "erased with the refused event",
     "call_signatures": "the answer that names the lead or its visit is blanked; the hash stays, against replays",
@@ -42,6 +43,10 @@ NOBODYS: Final[dict[str, str]] = {
     "ownership_offers": "people of the site, not visitors",
     "webhooks": "addresses of the site's own programs",
     "notice_wishes": "people of the site, not visitors",
+    "share_links": "addresses of figures; nobody in them",
+    "summary_wishes": "people of the site, not visitors",
+    "saved_views": "what people of the site look for: names of theirs, and addresses of lists",
+    "presences": "people of the site: which lead each looks at, by its id, for half a minute",
     "erasures": "a keyed hash of the subject; sealed besides until it is finished",
 }
 """What holds nothing of visitors, and why not."""

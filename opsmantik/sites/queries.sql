@@ -5,6 +5,11 @@
 SELECT id, public_id, name, domain, time_zone, region, currency, created_at, disabled_at
 FROM sites WHERE id = ANY ($1) ORDER BY lower(name), id;
 
+-- name: sites_to_open
+SELECT x.id, x.name, x.domain, x.disabled_at, site_role(x.id) AS role
+FROM (SELECT s.id, s.name, s.domain, s.disabled_at FROM sites s WHERE s.id = ANY ($1) ORDER BY lower(s.name), s.id LIMIT $2) x
+ORDER BY lower(x.name), x.id;
+
 -- name: one_site
 SELECT id, public_id, name, domain, time_zone, region, currency, created_at, disabled_at
 FROM sites WHERE id = $1 AND id = ANY ($2);

@@ -96,6 +96,21 @@ async def list_sites(connection: Any, person: Person) -> list[SiteCard]:
     return [SiteCard(*row) for row in await connection.fetch(SQL.list_sites, list(person.sites))]
 
 
+class SiteToOpen(msgspec.Struct, frozen=True):
+    """A site in a short list to choose from, with the asker's role on it."""
+
+    id: UUID
+    name: str
+    domain: str
+    disabled_at: datetime | None
+    role: str
+
+
+async def sites_to_open(connection: Any, person: Person, limit: int) -> list[SiteToOpen]:
+    """The first sites by name."""
+    return [SiteToOpen(*row) for row in await connection.fetch(SQL.sites_to_open, list(person.sites), limit)]
+
+
 async def one_site(connection: Any, person: Person, site_id: UUID) -> SiteCard | None:
     """The site, or ``None`` if there is none that this person may see: they cannot tell which."""
     row = await connection.fetchrow(SQL.one_site, site_id, list(person.sites))

@@ -89,6 +89,10 @@ class Delivering:
         await asyncio.gather(*self._under_way, return_exceptions=True)
         await self._outbound.close()
 
+    def healthy(self) -> bool:
+        """Whether it goes on."""
+        return self._task is not None and not self._task.done()
+
     async def turn(self) -> int:
         """Take what is due and begin to send it; how many that are."""
         free = AT_ONCE - len(self._under_way)

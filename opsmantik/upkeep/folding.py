@@ -40,6 +40,10 @@ class Folding:
                 await self._task
             self._task = None
 
+    def healthy(self) -> bool:
+        """Whether it goes on."""
+        return self._task is not None and not self._task.done()
+
     async def _work(self) -> None:
         while True:
             try:

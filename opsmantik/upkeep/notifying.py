@@ -38,11 +38,13 @@ RETRIES: Final = (60.0, 300.0, 1800.0, 7200.0, 21600.0)
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """A mail, but for whom it is to."""
+    """A mail, but for whom it is to; see :meth:`~opsmantik.mail.Mailer.send`."""
 
     subject: str
     text: str
     headers: Mapping[str, str] = {}
+    html: str = ""
+    pictures: Mapping[str, bytes] = {}
 
 
 class Write(Protocol):

@@ -104,7 +104,8 @@ async def _note_quotas(connection: Any) -> Detail:
 
 
 async def _verify_counters(connection: Any) -> Detail:
-    """Compare every figure of every site with its rows. A difference is a fault of ours: it is said loudly, and kept."""
+    """Compare every figure of every site with its rows, and what leads are searched by. A difference is a fault of ours: it
+    is said loudly, and kept."""
     await connection.execute("SET app.maintenance = 'on'")
     wrong: Detail = {}
     for site_id, _ in await counters.sites(connection):
@@ -114,6 +115,10 @@ async def _verify_counters(connection: Any) -> Detail:
             # Not the key: a page or a campaign may be one person's own.
             first = f"{found[0].day} {found[0].dimension} {found[0].measure}"
             log.error("counters.differ", site=str(site_id), figures=len(found), first=first)
+        leads = await counters.lead_differences(connection, site_id)
+        if leads:
+            wrong[str(site_id)] = len(found) + len(leads)
+            log.error("lead_search.differs", site=str(site_id), leads=len(leads), first=str(leads[0]))
     return wrong
 
 
@@ -146,6 +151,10 @@ class Upkeep:
             with suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+
+    def healthy(self) -> bool:
+        """Whether it goes on."""
+        return self._task is not None and not self._task.done()
 
     async def _work(self) -> None:
         turns = dict.fromkeys(self._failures, 0.0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
@@ -37,6 +38,7 @@ from opsmantik.sites import store as site_store
 from opsmantik.upkeep.delivering import Delivering
 from opsmantik.upkeep.folding import Folding
 from opsmantik.upkeep.notifying import Notifying
+from opsmantik.upkeep.summarizing import Summarizing
 from opsmantik.web import (
     acts,
     api,
@@ -48,8 +50,10 @@ from opsmantik.web import (
     health,
     legacy,
     login,
+    metrics,
     oidc,
     reference,
+    request_ids,
     rpc,
     stats,
     stream,
@@ -60,12 +64,18 @@ from opsmantik.web import refused as refused_api
 from opsmantik.web.collect import Collect
 from opsmantik.web.lead_mail import LeadMail, Signer
 from opsmantik.web.live import Live
+from opsmantik.web.pace import Pace
 from opsmantik.web.pages import (
     account,
+    activity,
     confirm,
     demo,
+    general,
+    install,
     invite,
     keys,
+    lead,
+    leads,
     limits,
     log,
     members,
@@ -75,18 +85,34 @@ from opsmantik.web.pages import (
     ownership,
     passwords,
     platform,
+    platform_health,
     privacy,
+    queue,
     refused,
+    rules,
     second_factor,
+    sessions,
+    share,
+    sharing,
     site,
+    site_health,
     sites,
+    summary,
+    switcher,
+    values,
+    visit,
     webhooks,
+)
+from opsmantik.web.pages import (
+    live as live_page,
 )
 from opsmantik.web.pages import (
     settings as settings_pages,
 )
 from opsmantik.web.rendering import environment
 from opsmantik.web.static_files import StaticFiles
+from opsmantik.web.summary_mail import PURPOSE, SummaryMail
+from opsmantik.web.tracing import tracing
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -128,12 +154,26 @@ class Application:
         self._mailer = Mailer(settings)
         self._outbound = Outbound(settings.webhook_networks)
         self._stop_links = Signer(settings)
+        self._stop_summaries = Signer(settings, PURPOSE)
+        self._templates = environment(self._static)
         self._notifying = Notifying(self._page_database, self._mailer, LeadMail(settings, self._stop_links))
+        self._summary_mail = SummaryMail(settings, self._page_database, self._stop_summaries, self._templates)
+        self._summarizing = Summarizing(self._page_database, self._mailer, self._summary_mail)
         self._delivering = Delivering(
             self._page_database, self._keyring, self._outbound, settings.base_url, self._notifying.tell
         )
         self.live = Live(app_dsn, settings.valkey_url, self._sequences)
-        self.readiness = health.Readiness(self._page_database, self.collect.healthy)
+        self.readiness = health.Readiness(
+            self._page_database, self.collect.healthy, home=settings.home, least_free_mb=settings.disk_free_mb,
+            workers={
+                "writer": self.collect.writer.healthy, "folding": self._folding.healthy,
+                "delivering": self._delivering.healthy,
+            },
+        )  # fmt: skip
+        self.requests = metrics.Requests()
+        self.tracing = tracing()
+        if self.tracing is not None:
+            self.collect.writer.watch = self.tracing.batch
         self._hot = self.collect.paths
         self._framework = self._make_framework(settings)
 
@@ -144,6 +184,7 @@ class Application:
             "live": self.live,
             "collect": self.collect,
             "readiness": self.readiness,
+            "metrics": self._metrics(settings),
             "form_keys": guard.FormKeys(settings),
             "passwords": Passwords(),
             "keyring": self._keyring,
@@ -153,20 +194,28 @@ class Application:
             "stop_links": self._stop_links,
             "attempts": Attempts(self._page_database, secret(settings)),
             "key_tries": KeyTries(),
+            "share_pace": Pace(),
             "invite_links": InviteLinks(settings),
-            "templates": environment(self._static),
+            "stop_summaries": self._stop_summaries,
+            "summary_mail": self._summary_mail,
+            "templates": self._templates,
         }
         handlers: list[BaseRouteHandler] = [
-            health.healthz, health.readyz,
-            *login.HANDLERS, *oidc.HANDLERS, *sites.HANDLERS, *site.HANDLERS, *account.HANDLERS,
+            health.healthz, health.readyz, metrics.metrics,
+            *login.HANDLERS, *oidc.HANDLERS, *sites.HANDLERS, *switcher.HANDLERS, *site.HANDLERS,
+            *live_page.HANDLERS, *sessions.HANDLERS, *lead.HANDLERS, *leads.HANDLERS, *visit.HANDLERS,
+            *activity.HANDLERS, *account.HANDLERS, *queue.HANDLERS,
             *second_factor.HANDLERS, *confirm.HANDLERS, *passwords.HANDLERS, *demo.HANDLERS,
             *stream.HANDLERS, *stats.HANDLERS, *api.HANDLERS, *decisions.HANDLERS,
             *rpc.HANDLERS, *legacy.HANDLERS, *dead_letters.HANDLERS, *refused_api.HANDLERS,
-            *settings_pages.HANDLERS, *origins.HANDLERS, *limits.HANDLERS, *refused.HANDLERS,
+            *install.HANDLERS,
+            *settings_pages.HANDLERS, *general.HANDLERS, *values.HANDLERS, *rules.HANDLERS, *site_health.HANDLERS,
+            *origins.HANDLERS, *limits.HANDLERS, *refused.HANDLERS,
             *members.HANDLERS, *membership.HANDLERS, *ownership.HANDLERS, *invite.HANDLERS, *log.HANDLERS,
-            *keys.HANDLERS, *platform.HANDLERS, *acts.HANDLERS, *customers.HANDLERS,
+            *keys.HANDLERS, *platform.HANDLERS, *platform_health.HANDLERS, *acts.HANDLERS, *customers.HANDLERS,
             *privacy.HANDLERS, *privacy_api.HANDLERS,
             *webhooks.HANDLERS, *webhooks_api.HANDLERS, *notifications.HANDLERS,
+            *sharing.HANDLERS, *share.HANDLERS, *summary.HANDLERS,
             *reference.HANDLERS,
             failures.nowhere,
         ]  # fmt: skip
@@ -185,6 +234,14 @@ class Application:
             request_max_body_size=LARGEST_FORM,
         )  # fmt: skip
 
+    def _metrics(self, settings: Settings) -> metrics.Metrics:
+        pools = {"pages": self._page_database, "events": self._event_database}
+        return metrics.Metrics(
+            metrics.Sources(
+                settings, self.requests, self.collect.writer, self.collect.pipeline.times, self.live, self.readiness, pools
+            )
+        )  # fmt: skip
+
     @property
     def routes(self) -> Sequence[BaseRoute]:
         """The framework's routes, each with its handlers: for documents and for tests that walk them all."""
@@ -199,6 +256,7 @@ class Application:
         await self._folding.start()
         await self._delivering.start()
         await self._notifying.start()
+        await self._summarizing.start()
         try:
             with self._told_to_stop():
                 yield
@@ -208,9 +266,12 @@ class Application:
             await self.collect.stop()
             await self._delivering.stop()
             await self._notifying.stop()
+            await self._summarizing.stop()
             await self._folding.stop()
             await self._event_database.close()
             await self._page_database.close()
+            if self.tracing is not None:
+                await self.tracing.stop()
 
     @contextmanager
     def _told_to_stop(self) -> Iterator[None]:
@@ -251,10 +312,27 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._framework(scope, receive, send)  # type: ignore[arg-type]
-        elif scope["path"] in self._hot:
-            await self.collect(scope, receive, send)
-        else:
-            await self._slow(scope, receive, send)
+            return
+        began = time.perf_counter()
+        request_id = request_ids.begin(scope["headers"])
+        is_hot = scope["path"] in self._hot
+        status = 0
+
+        async def answer(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (request_ids.HEADER, request_id)]
+                route = scope["path"] if is_hot else _route(scope)
+                self.requests.add(route, scope["method"], status, time.perf_counter() - began)
+            await send(message)
+
+        span = self.tracing.begin(scope, request_id.decode()) if self.tracing is not None else None
+        try:
+            await (self.collect if is_hot else self._slow)(scope, receive, answer)
+        finally:
+            if self.tracing is not None and span is not None:
+                self.tracing.end(span, scope["method"], scope["path"] if is_hot else _route(scope), status)
 
     async def _slow(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith("/static/"):
@@ -273,6 +351,13 @@ class Application:
             await send(message)
 
         return send_protected
+
+
+def _route(scope: Scope) -> str:
+    """The template of the address that was asked for, not the address: that may hold names and secrets."""
+    if scope["path"].startswith("/static/"):
+        return "/static/{file}"
+    return scope.get("path_template") or metrics.NO_ROUTE
 
 
 def create_app(settings: Settings, *, app_dsn: str | None = None) -> Application:

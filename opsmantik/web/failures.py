@@ -16,17 +16,21 @@ from litestar import MediaType, Response, get
 from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 
+from opsmantik.dashboard.asked import TOO_SMALL
 from opsmantik.errors import (
     BadRange,
     ConfirmFirst,
     Conflict,
+    Forbidden,
     KeyRefused,
     NotFound,
     NotSignedIn,
     OpsMantikError,
     OutOfScope,
 )
+from opsmantik.people.capabilities import PLATFORM_ADMIN, Capability, is_of_a_site, roles_with
 from opsmantik.web import watch
+from opsmantik.web.guard import NOT_PLATFORM
 from opsmantik.web.login import confirm_address, sign_in_address
 from opsmantik.web.rendering import PageRequest, page
 
@@ -58,8 +62,11 @@ def refused(request: PageRequest, error: OpsMantikError) -> Response[Any]:
     if request.url.path.startswith(CALLS):
         return call_refused(error.status, *first_generation(error), headers)
     lost = {name: value for name, value in error.details.items() if name != "reason"}
-    more = {"conflict": lost} if isinstance(error, Conflict) and lost else {}
-    return _answer(request, error.status, error.code, error.message, headers, more)
+    more: dict[str, Any] = {"conflict": lost} if isinstance(error, Conflict) and lost else {}
+    if "kind" in error.details:  # for screens that say it in another language
+        more["kind"] = error.details["kind"]
+    words = "bad_range" if isinstance(error, BadRange) else _role_words(error)
+    return _answer(request, error.status, error.code, error.message, headers, more, words)
 
 
 @get("/{anything:path}", opt={"public": True})
@@ -116,6 +123,7 @@ def _answer(
     detail: str,
     headers: dict[str, str],
     more: Any = MappingProxyType({}),
+    words: str = "",
 ) -> Response[Any]:
     detail = detail or HTTPStatus(status).description
     if request.url.path.startswith(CALLS):
@@ -128,8 +136,27 @@ def _answer(
         return Response(problem, status_code=status, media_type="application/problem+json", headers=headers)
     if request.headers.get("hx-request"):  # the page keeps its old figures; nobody reads this
         return Response(b"", status_code=status, media_type=MediaType.TEXT, headers=headers)
-    words = WORDS.get(status, "broken" if status >= 500 else "malformed")
-    return page(request, "error.html", status=status, words=words, headers=headers)
+    words = words or WORDS.get(status, "broken" if status >= 500 else "malformed")
+    needed: Capability | None = request.state.get("needs")
+    roles = roles_with(needed) if needed is not None and is_of_a_site(needed) else ()
+    return page(
+        request, "error.html", status=status, headers=headers, words=words, again=_here(request),
+        roles=[role for role in roles if role != PLATFORM_ADMIN], site_id=request.path_params.get("site_id"),
+        wait=int(headers.get("retry-after", "0")),
+    )  # fmt: skip
+
+
+def _role_words(error: OpsMantikError) -> str:
+    """Which words tell somebody that it is their role, and not their form, that is not accepted."""
+    if not isinstance(error, Forbidden):
+        return ""
+    return {TOO_SMALL: "too_small", NOT_PLATFORM: "not_platform"}.get(str(error.details.get("reason")), "")
+
+
+def _here(request: PageRequest) -> str:
+    """What to ask for again: the same address, where it was a page that was asked for."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return request.url.path + query if request.method == "GET" else "/sites"
 
 
 def first_generation(error: OpsMantikError) -> tuple[str, str, str | None]:

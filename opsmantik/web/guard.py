@@ -48,6 +48,7 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 SALT_BYTES = 8
 RECENT = timedelta(minutes=15)
+NOT_PLATFORM = "it is for whoever runs this installation"
 
 
 class FormKeys:
@@ -154,7 +155,7 @@ def asker(connection: Connection, needed: Capability | None = None) -> Asker:
     if key is not None and capability not in key.scopes:
         raise OutOfScope(scope=str(capability))
     if not has_platform(capability, is_admin=person.is_admin):
-        raise Forbidden(reason="it is for whoever runs this installation")
+        raise Forbidden(reason=NOT_PLATFORM)
     address = peer_address(connection, connection.app.state.settings)
     if key is None:
         return Asker(person.user_id, roles_with(capability), address=address)

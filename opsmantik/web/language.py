@@ -51,7 +51,7 @@ def choose(own: str | None, accept_language: str) -> str:
 
 
 class Words:
-    """One language's words. ``words("sign_in.title")``; ``words("sites.leads", n=3)`` chooses the plural."""
+    """One language's words. ``words("sign_in.title")``; ``words("site.leads_new", n=3)`` chooses the plural."""
 
     def __init__(self, language: str) -> None:
         self.language = language

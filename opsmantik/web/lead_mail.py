@@ -26,10 +26,10 @@ MAC_BYTES = 16
 
 
 class Signer:
-    """Signs and reads the links that stop mail."""
+    """Signs and reads the links that stop mail; those of one purpose stop nothing else."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._key = hmac.new(secret(settings).encode(), b"stop-notices", hashlib.sha256).digest()
+    def __init__(self, settings: Settings, purpose: bytes = b"stop-notices") -> None:
+        self._key = hmac.new(secret(settings).encode(), purpose, hashlib.sha256).digest()
 
     def token(self, site_id: UUID, user_id: UUID) -> str:
         """For this person's mail about this site, and nothing else."""

@@ -96,6 +96,11 @@ class Live:
         deaf = self._subscription is not None and not self._subscription.listening
         return self._listener.listening and (self._seen or not deaf)
 
+    @property
+    def open_pages(self) -> int:
+        """Streams that are open at this moment."""
+        return self._count
+
     def close_pages(self) -> None:
         """End all streams, so that the server can stop; the pages connect again by themselves."""
         self.closing.set()

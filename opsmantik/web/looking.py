@@ -4,6 +4,7 @@ All of it is in the address, so that it survives a reload, a bookmark and midnig
 is opened. The words are those of the interface for programs (``day``, ``range``, ``from``, ``to``), and besides
 
 - ``first`` and ``last``: whole days of the site, both included, as a person writes them (``2026-02-01``)
+- ``range``: ``all`` for whatever there ever was, where a page is a list of rows: figures have no such range
 - ``scope``: ``paid`` for traffic that the attribution ladder calls paid; without it all of it
 - ``compare``: ``0`` to leave out the range before
 - the filters of :data:`FILTERS`, which leads and visits are narrowed down by
@@ -22,7 +23,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from opsmantik import clock
-from opsmantik.clock import ONE_DAY, Period
+from opsmantik.clock import ONE_DAY, Period, Range
 from opsmantik.errors import BadRange
 
 FILTERS: Final = (
@@ -33,6 +34,7 @@ FILTERS: Final = (
 captured (the default) or decided: which time of the lead the range is about; ``click`` is yes or no; ``weekday`` 1 to 7
 from Monday and ``hour`` 0 to 23 by the site's clock; ``q`` is searched for; the others are keys as breakdowns have them."""
 PRESETS: Final = ("day=today", "day=yesterday", "range=7d", "range=30d", "range=month")
+EVERYTHING: Final = {"range": "all"}
 LONGEST: Final = 300
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
@@ -46,6 +48,13 @@ class Looking(msgspec.Struct, frozen=True, kw_only=True):
     filters: Mapping[str, str]
     words: Mapping[str, str]
     """The words of the range as they were written; none of them means today."""
+    everything: bool = False
+    """Whether rows of any time are asked for (``range=all``); ``period`` is today's then, and says nothing."""
+
+    @property
+    def over(self) -> Range | None:
+        """The instants that rows lie between; None for any time."""
+        return None if self.everything else self.period.over
 
     @property
     def first(self) -> date:
@@ -61,7 +70,7 @@ class Looking(msgspec.Struct, frozen=True, kw_only=True):
     def preset(self) -> str:
         """``day=today`` and so on where the range was asked for by a name, otherwise nothing."""
         asked = urlencode(self.words) or PRESETS[0]
-        return asked if asked in PRESETS else ""
+        return asked if asked in PRESETS or self.everything else ""
 
     def query(self, **changes: str | None) -> str:
         """The query that asks for the same, with ``changes``; ``None`` takes a word away.
@@ -94,8 +103,9 @@ def _word(name: str) -> str:
     return name.rstrip("_")
 
 
-def read(query: Mapping[str, str], zone_name: str, now: datetime) -> Looking:
-    """What the words of an address ask for. Others are left alone: they are somebody else's.
+def read(query: Mapping[str, str], zone_name: str, now: datetime, *, is_list: bool = False) -> Looking:
+    """What the words of an address ask for. Others are left alone: they are somebody else's. ``is_list``: whether the page
+    lists rows, which may be of any time.
 
     Raises :class:`~opsmantik.errors.BadRange` for a range that cannot be had, in words.
     """
@@ -105,9 +115,10 @@ def read(query: Mapping[str, str], zone_name: str, now: datetime) -> Looking:
         for name in FILTERS
         if query.get(name, "").replace("\x00", "").strip()
     }
+    everything = is_list and words == EVERYTHING
     return Looking(
-        period=_period(words, zone_name, now), paid=query.get("scope") == "paid",
-        compare=query.get("compare") != "0", filters=filters, words=words,
+        period=_period({} if everything else words, zone_name, now), everything=everything,
+        paid=query.get("scope") == "paid", compare=query.get("compare") != "0", filters=filters, words=words,
     )  # fmt: skip
 
 

@@ -104,6 +104,7 @@ _PROBLEM: Final = {
         "detail": {"type": "string", "description": "What happened, in words."},
         "instance": {"type": "string"},
         "code": {"type": "string", "description": "A stable word for programs."},
+        "kind": {"type": "string", "description": "Of some refusals: a stable word for what is wrong."},
         "conflict": {"type": "object", "description": "Of a 409: who did what, and the lead's version now."},
     },
 }

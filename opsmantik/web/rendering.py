@@ -204,6 +204,18 @@ def page(
         form_token=state.form_keys.form_token(proof),
         **context,
     )
+    return packed(request, html, status=status, cookies=cookies, headers=headers)
+
+
+def packed(
+    request: PageRequest,
+    html: str,
+    *,
+    status: int = 200,
+    cookies: Sequence[Cookie] = (),
+    headers: dict[str, str] | None = None,
+) -> Response[bytes]:
+    """The answer that carries a page: smaller, where the browser takes that."""
     body, sent = (
         html.encode("utf-8", "replace"),
         {"vary": "Accept-Encoding, Accept-Language, Cookie", **(headers or {})},
@@ -211,5 +223,5 @@ def page(
     if len(body) >= WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
         body, sent["content-encoding"] = gzip.compress(body, 5, mtime=0), "gzip"
     return Response(
-        body, status_code=status, media_type="text/html; charset=utf-8", headers=sent, cookies=cookies
+        body, status_code=status, media_type="text/html; charset=utf-8", headers=sent, cookies=list(cookies)
     )

@@ -11,16 +11,19 @@ from uuid import UUID, uuid4
 import pytest
 
 from opsmantik import clock
-from opsmantik.clock import Range
+from opsmantik.clock import Period
 from opsmantik.dashboard import cards
-from opsmantik.dashboard.cards.newest_intents import SHOWS, newest_intents
+from opsmantik.dashboard.asked import asked_site
+from opsmantik.dashboard.cards.command_centre import command_centre
+from opsmantik.dashboard.cards.newest_intents import newest_intents
 from opsmantik.dashboard.cards.sites_pulse import sites_pulse
-from opsmantik.dashboard.cards.tiles import tiles
+from opsmantik.dashboard.cards.waiting_leads import waiting_leads
 from opsmantik.db.connect import Database
 from opsmantik.db.sql import queries
 from opsmantik.intents.status import WAITING
 
-DAY = clock.site_day("Europe/Istanbul", date(2026, 11, 1))  # begins in October, by UTC
+ZONE = "Europe/Istanbul"
+DAY = clock.site_day(ZONE, date(2026, 11, 1))  # begins in October, by UTC
 NOON = DAY.start + timedelta(hours=12)
 Lay = Callable[..., Awaitable[Any]]
 
@@ -85,10 +88,20 @@ def lay_lead(owner: Any) -> Lay:
     return lay
 
 
-async def figures(database: Database, user_id: UUID, site_id: UUID, over: Range = DAY) -> tuple[int, ...]:
-    async with database.as_person(user_id) as (connection, _):
-        seen = await tiles(connection, site_id, over)
-    return seen.sessions, seen.intents, seen.with_click_id, seen.waiting
+def day_of(zone: str, day: date) -> Period:
+    return clock.period(zone, datetime(2026, 12, 1, tzinfo=UTC), day=day.isoformat())
+
+
+async def figures(
+    database: Database, user_id: UUID, site_id: UUID, day: date = date(2026, 11, 1), zone: str = ZONE
+) -> tuple[int, ...]:
+    """Sessions, leads, those with a click id, those that wait: nothing at all of a site that is not the asker's."""
+    async with database.as_person(user_id) as (connection, person):
+        site = await asked_site(connection, person, str(site_id))
+        if site is None:
+            return ()
+        seen = (await command_centre(connection, site, day_of(zone, day))).figures
+    return seen.sessions, seen.leads, seen.leads_with_click_id, seen.waiting
 
 
 def test_each_card_is_a_file_of_words_and_one_of_questions_and_a_shown_one_has_a_third() -> None:
@@ -108,12 +121,21 @@ async def test_a_site_without_events_has_zeros_and_no_invented_times(
     app_database: Database, make_site: Any
 ) -> None:
     site = await make_site()
-    async with app_database.as_person(site.user_id) as (connection, _):
-        seen = await tiles(connection, site.id, DAY)
-        assert await newest_intents(connection, site.id, "newest", DAY) == []
-    assert (seen.sessions, seen.intents, seen.with_click_id, seen.waiting, seen.sequence) == (0, 0, 0, 0, 0)
-    assert seen.last_event_at is None and seen.last_intent_at is None
-    assert seen.range == DAY
+    async with app_database.as_person(site.user_id) as (connection, person):
+        asked = await asked_site(connection, person, str(site.id))
+        assert asked is not None
+        seen = await command_centre(connection, asked, day_of(ZONE, date(2026, 11, 1)), compare=True)
+        assert await newest_intents(connection, site.id) == await waiting_leads(connection, site.id) == []
+    found = seen.figures
+    assert (found.sessions, found.leads, found.leads_with_click_id, found.waiting, seen.sequence) == (
+        0,
+        0,
+        0,
+        0,
+        0,
+    )
+    assert found.conversion_rate is None and found.decided.response_seconds is None
+    assert seen.last_event_at is None and seen.last_lead_at is None
     assert abs(seen.as_of - datetime.now(UTC)) < timedelta(minutes=1)
 
 
@@ -127,8 +149,7 @@ async def test_the_day_is_half_open_and_may_lie_in_two_months(
     for at in instants:
         await lay_lead(site.id, at, await lay_session(site.id, at))
     assert await figures(app_database, site.user_id, site.id) == (3, 3, 0, 3)
-    yesterday = clock.site_day("Europe/Istanbul", date(2026, 10, 31))
-    tomorrow = clock.site_day("Europe/Istanbul", date(2026, 11, 2))
+    yesterday, tomorrow = date(2026, 10, 31), date(2026, 11, 2)
     assert await figures(app_database, site.user_id, site.id, yesterday) == (1, 1, 0, 1)
     assert await figures(app_database, site.user_id, site.id, tomorrow) == (1, 1, 0, 1)
 
@@ -162,8 +183,8 @@ async def test_a_click_id_may_be_on_the_lead_or_on_its_visit(
     await lay_lead(site.id, NOON, await lay_session(site.id, NOON, **visit), **lead)
     assert (await figures(app_database, site.user_id, site.id))[2] == (1 if kind else 0)
     async with app_database.as_person(site.user_id) as (connection, _):
-        rows = await newest_intents(connection, site.id, "newest", DAY)
-    assert [row.click_id_kind for row in rows] == [kind]
+        rows = [*await newest_intents(connection, site.id), *await waiting_leads(connection, site.id)]
+    assert [row.click_id_kind for row in rows] == [kind, kind]
 
 
 async def test_another_sites_rows_are_not_counted_even_for_one_who_may_see_both(
@@ -177,7 +198,7 @@ async def test_another_sites_rows_are_not_counted_even_for_one_who_may_see_both(
     assert await figures(app_database, ours.user_id, ours.id) == (0, 0, 0, 0)
     assert await figures(app_database, ours.user_id, theirs.id) == (1, 1, 0, 1)
     async with app_database.as_person(ours.user_id) as (connection, _):
-        assert await newest_intents(connection, ours.id, "newest", DAY) == []
+        assert await newest_intents(connection, ours.id) == await waiting_leads(connection, ours.id) == []
 
 
 async def test_row_security_hides_a_site_that_is_not_the_askers(
@@ -185,29 +206,30 @@ async def test_row_security_hides_a_site_that_is_not_the_askers(
 ) -> None:
     ours, theirs = await make_site(), await make_site()
     await lay_lead(theirs.id, NOON, await lay_session(theirs.id, NOON))
-    assert await figures(app_database, ours.user_id, theirs.id) == (0, 0, 0, 0)
+    assert await figures(app_database, ours.user_id, theirs.id) == ()
     async with app_database.as_person(ours.user_id) as (connection, _):
-        assert await newest_intents(connection, theirs.id, "newest", DAY) == []
+        assert await newest_intents(connection, theirs.id) == await waiting_leads(connection, theirs.id) == []
         assert (await sites_pulse(connection, {theirs.id: DAY}))[theirs.id].leads == 0
 
 
-async def test_each_tile_opens_exactly_the_rows_that_it_counts(
+async def test_those_that_wait_are_listed_newest_first_whatever_their_day_and_nothing_else(
     app_database: Database, make_site: Any, lay_session: Lay, lay_lead: Lay
 ) -> None:
     site = await make_site()
+    statuses = ("intent", "sealed", "pending", "junk", "suspicious", "conversion")
+    laid = []
     for n in range(24):
         at = DAY.start + timedelta(hours=2 * n - 12)  # some of the day before, some of the day after
-        session = await lay_session(site.id, at, gclid="g" if n % 3 == 0 else None)
-        await lay_lead(site.id, at, session, status=("intent", "sealed", "junk")[n % 3 if n % 2 else 0])
+        session = await lay_session(site.id, at, is_paid=n % 4 == 0)
+        laid.append(
+            (await lay_lead(site.id, at, session, status=statuses[n % 6]), statuses[n % 6], n % 4 == 0)
+        )
+    waiting = [lead for lead, status, _ in reversed(laid) if status in WAITING]
+    paid = [lead for lead, status, is_paid in reversed(laid) if status in WAITING and is_paid]
     async with app_database.as_person(site.user_id) as (connection, _):
-        seen = await tiles(connection, site.id, DAY)
-        rows = {show: await newest_intents(connection, site.id, show, DAY) for show in SHOWS}  # type: ignore[arg-type]
-    assert len(rows["newest"]) == 24
-    assert len(rows["intents"]) == seen.intents == 12
-    assert len(rows["with_click_id"]) == seen.with_click_id > 0
-    assert len(rows["waiting"]) == seen.waiting > 0
-    assert all(DAY.start <= row.created_at < DAY.end for row in rows["intents"])
-    assert all(row.is_waiting and row.status in WAITING for row in rows["waiting"])
+        assert [row.id for row in await waiting_leads(connection, site.id, rows=50)] == waiting
+        assert [row.id for row in await waiting_leads(connection, site.id, rows=3)] == waiting[:3]
+        assert [row.id for row in await waiting_leads(connection, site.id, ads_only=True)] == paid != []
 
 
 async def test_the_newest_come_first_and_no_more_than_asked_for(
@@ -216,7 +238,7 @@ async def test_the_newest_come_first_and_no_more_than_asked_for(
     site = await make_site()
     laid = [await lay_lead(site.id, NOON + timedelta(minutes=n)) for n in (3, 1, 4, 2, 5)]
     async with app_database.as_person(site.user_id) as (connection, _):
-        rows = await newest_intents(connection, site.id, "newest", DAY, rows=3)
+        rows = await newest_intents(connection, site.id, rows=3)
     assert [row.id for row in rows] == [laid[4], laid[2], laid[0]]
 
 
@@ -233,7 +255,8 @@ async def test_a_lead_carries_what_brought_it_and_nothing_that_is_not_known(
     await lay_lead(site.id, NOON, session, lead_score=42, score_breakdown=breakdown)
     await lay_lead(site.id, NOON - timedelta(hours=1))
     async with app_database.as_person(site.user_id) as (connection, _):
-        rich, bare = await newest_intents(connection, site.id, "newest", DAY)
+        rich, bare = await newest_intents(connection, site.id)
+        listed = await waiting_leads(connection, site.id)
     assert (rich.keyword, rich.campaign, rich.attribution_source) == (
         "kiralık vinç",
         "ist-vinc",
@@ -248,6 +271,9 @@ async def test_a_lead_carries_what_brought_it_and_nothing_that_is_not_known(
     assert (rich.lead_score, rich.score_parts) == (42, (("conversions", 35), ("scroll", 7)))
     assert {bare.keyword, bare.campaign, bare.attribution_source, bare.city, bare.device_type} == {None}
     assert (bare.previous_visits, bare.score_parts) == (0, ())
+    assert [(each.keyword, each.campaign, each.district, each.previous_visits) for each in listed] == [
+        ("kiralık vinç", "ist-vinc", "Kadıköy", 2), (None, None, None, 0),
+    ]  # fmt: skip
 
 
 async def test_a_repeated_tap_is_a_tap_of_its_lead_and_no_lead(
@@ -260,11 +286,12 @@ async def test_a_repeated_tap_is_a_tap_of_its_lead_and_no_lead(
     other = await lay_lead(site.id, NOON + timedelta(hours=1))
     assert await figures(app_database, site.user_id, site.id) == (0, 2, 0, 2)
     async with app_database.as_person(site.user_id) as (connection, _):
-        rows = await newest_intents(connection, site.id, "intents", DAY)
-    assert [(row.id, row.tap_count) for row in rows] == [(other, 1), (lead, 3)]
+        lists = await newest_intents(connection, site.id), await waiting_leads(connection, site.id)
+    for rows in lists:
+        assert [(row.id, row.tap_count) for row in rows] == [(other, 1), (lead, 3)]
 
 
-async def test_the_pulse_counts_each_sites_own_day_and_agrees_with_the_tiles(
+async def test_the_pulse_counts_each_sites_own_day_and_agrees_with_the_figures(
     app_database: Database, owner: Any, make_site: Any, lay_lead: Lay
 ) -> None:
     east, west = await make_site(time_zone="Asia/Kathmandu"), await make_site(time_zone="Pacific/Honolulu")
@@ -280,7 +307,9 @@ async def test_the_pulse_counts_each_sites_own_day_and_agrees_with_the_tiles(
     assert days[east.id] != days[west.id]
     async with app_database.as_person(east.user_id) as (connection, _):
         pulses = await sites_pulse(connection, days)
-        for site in (east, west):
-            seen = await tiles(connection, site.id, days[site.id])
-            assert (pulses[site.id].leads, pulses[site.id].waiting) == (seen.intents, seen.waiting)
+    for site, zone in ((east, "Asia/Kathmandu"), (west, "Pacific/Honolulu")):
+        _, leads, _, waiting = await figures(
+            app_database, east.user_id, site.id, clock.today(zone, now), zone
+        )
+        assert (pulses[site.id].leads, pulses[site.id].waiting) == (leads, waiting)
     assert (pulses[east.id].leads, pulses[west.id].leads) == (18, 3)  # since 18:15, and since 10:00, UTC

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from opsmantik.attribution.targets import PHONE_ACTIONS, WHATSAPP_ACTIONS
 from opsmantik.clock import Period, month_bounds, period, previous, site_day
-from opsmantik.dashboard.cards import breakdown, command_centre, tiles, timeline, watchdog
+from opsmantik.dashboard.cards import breakdown, command_centre, timeline, watchdog
 from opsmantik.dashboard.cards.breakdown import DIMENSIONS
 from opsmantik.dashboard.figures import NOTHING, parts
 from opsmantik.db.connect import Database
@@ -120,12 +120,6 @@ async def test_a_range_twice_as_long_costs_no_more_than_its_days(app_database: D
     found = await costs(app_database, site, *statements(MONTH, compare=True)["command_centre"])
     for kind in KINDS:
         assert found[kind].partitions == frozenset() and found[kind].buffers <= 2 * BUFFERS, kind
-
-
-async def test_the_tiles_of_a_day_cost_a_day(app_database: Database, site: UUID) -> None:
-    found = await costs(app_database, site, tiles.SQL.tiles, *site_day(ZONE, date(2026, 11, 10)))
-    for kind in KINDS:
-        assert found[kind].partitions == frozenset() and found[kind].buffers <= 20, found[kind].buffers
 
 
 def months(asked: Period) -> set[str]:

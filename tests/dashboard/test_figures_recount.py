@@ -21,7 +21,6 @@ import pytest_asyncio
 from opsmantik.clock import Period, period
 from opsmantik.dashboard.cards.breakdown import DIMENSIONS, breakdown
 from opsmantik.dashboard.cards.command_centre import Figures, command_centre
-from opsmantik.dashboard.cards.tiles import tiles
 from opsmantik.dashboard.cards.timeline import timeline
 from opsmantik.dashboard.cards.watchdog import watchdog
 from opsmantik.db.connect import Database
@@ -374,14 +373,3 @@ async def test_the_watchdog_equals_the_rows(asker: Asker, owner: Any, name: str,
     assert found.waiting_intents == await owner.fetchval(
         f"SELECT count(*) {made} AND c.status IN ('intent', 'pending') AND c.merged_into IS NULL", *within
     )
-
-
-@pytest.mark.parametrize("day", [24, 25, 26])
-async def test_the_tiles_are_the_same_figures(asker: Asker, day: int) -> None:
-    asked = period(ZONE, datetime(2026, 12, 1, tzinfo=UTC), day=f"2026-10-{day}")
-    figures = (await asker.ask(command_centre, asked)).figures
-    async with asker.database.as_person(asker.user_id) as (connection, _):
-        seen = await tiles(connection, asker.site_id, asked.over)
-    assert (seen.sessions, seen.intents, seen.with_click_id, seen.waiting) == (
-        figures.sessions, figures.leads, figures.leads_with_click_id, figures.waiting,
-    )  # fmt: skip

@@ -4,6 +4,8 @@ Each contract is asked as the doors ask it, as a member under row security, and 
 again by a custom and by a generic plan. Half a year of one site among others: reading more than the page would show.
 """
 
+# ruff: noqa: E501 - a row a line
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -18,14 +20,17 @@ import pytest_asyncio
 from opsmantik import clock
 from opsmantik.clock import Period, month_bounds
 from opsmantik.dashboard.asked import AskedSite, asked_site
+from opsmantik.dashboard.cards.activity import activity
 from opsmantik.dashboard.cards.intent import intent
 from opsmantik.dashboard.cards.lead_list import lead_list
+from opsmantik.dashboard.cards.live_visits import live_visits
 from opsmantik.dashboard.cards.newest_sessions import newest_sessions
 from opsmantik.dashboard.cards.recent_intents import recent_intents
 from opsmantik.dashboard.cards.session_details import session_details
 from opsmantik.dashboard.cards.session_timeline import session_timeline
 from opsmantik.dashboard.cards.site_status import site_status
 from opsmantik.dashboard.cards.visitor_sessions import visitor_sessions
+from opsmantik.dashboard.cards.waiting_leads import waiting_leads
 from opsmantik.dashboard.paging import Cursor
 from opsmantik.db.connect import Database
 from tests.plans import KINDS, readings
@@ -55,6 +60,9 @@ FILL = """
     INSERT INTO conversions (site_id, id, call_id, order_id, state, due_at, occurred_at, currency, consent, consent_at)
     SELECT site_id, gen_random_uuid(), id, id::text, 'queued', created_at, created_at, 'TRY', 'granted', created_at
     FROM calls WHERE status = 'sealed';
+    INSERT INTO intent_actions (site_id, id, call_id, at, actor_kind, action, from_status, to_status, version, before)
+    SELECT site_id, gen_random_uuid(), id, created_at + k * interval '1 min', 'person', CASE k WHEN 1 THEN 'seal' ELSE 'note' END,
+        'intent', status, k + 1, '{"status": "intent", "note": null}' FROM calls, generate_series(1, 2) k WHERE status = 'sealed';
     INSERT INTO site_pulse (site_id, sequence, changed_at, counted_at, last_event_at)
     SELECT site, 1, now(), now(), max(at) FROM laid GROUP BY site;
 """
@@ -122,6 +130,8 @@ def of(start: date, end: date) -> Period:
 HALF = of(date(2031, 1, 1), date(2031, 7, 1))
 MARCH = of(date(2031, 3, 5), date(2031, 4, 1))
 DAY = of(date(2031, 5, 20), date(2031, 5, 21))
+LATER = datetime(2031, 6, 30, 11, tzinfo=UTC)  # just before the last of the visits
+WEEK = of(date(2031, 6, 23), date(2031, 7, 2))
 MIDDLE = Cursor(datetime(2031, 4, 1, tzinfo=UTC), UUID(int=0))
 Ask = Callable[[Any, AskedSite, dict[str, Any]], Any]
 
@@ -143,7 +153,13 @@ CASES: dict[str, tuple[Ask, Period | None, int]] = {
     "visits": (lambda c, s, _: newest_sessions(c, s, MARCH), MARCH, 600),
     "visits of half a year": (lambda c, s, _: newest_sessions(c, s, HALF, ads_only=True), HALF, 700),
     "visits, a page further on": (lambda c, s, _: newest_sessions(c, s, HALF, cursor=MIDDLE), HALF, 600),
+    "visits narrowed down": (lambda c, s, _: newest_sessions(c, s, MARCH, page="/p7", click="yes", hour=9), MARCH, 500),
+    "visits that there are none of": (lambda c, s, _: newest_sessions(c, s, MARCH, campaign="none"), MARCH, 500),
+    "who is on the site": (lambda c, s, _: live_visits(c, s, LATER), WEEK, 300),
     "one lead": (lambda c, s, ids: intent(c, s, intent_id=ids["lead"]), MARCH, 80),
+    "what was done in half a year": (lambda c, s, _: activity(c, s, HALF), HALF, 4300),
+    "what can be undone": (lambda c, s, _: activity(c, s, MARCH, undoable=True), MARCH, 1800),
+    "what was done, a page further on": (lambda c, s, _: activity(c, s, HALF, cursor=MIDDLE), HALF, 4300),
     "one visit": (lambda c, s, ids: session_details(c, s, session_id=ids["session"]), MARCH, 30),
     "one visit's steps": (lambda c, s, ids: session_timeline(c, s, session_id=ids["session"]), MARCH, 30),
     "whether the site receives": (lambda c, s, _: site_status(c, s), of(date(2031, 5, 1), date(2031, 7, 1)), 150),
@@ -183,6 +199,22 @@ def partitions_of(over: Period) -> set[str]:
     before = (first - timedelta(days=1)).replace(day=1)
     names = {f"parts.sessions_{month:%Y_%m}" for month in months}
     return names | {f"parts.events_{month:%Y_%m}" for month in (before, *months)}
+
+
+@pytest.mark.parametrize(("ads_only", "most"), [(False, 150), (True, 6000)], ids=["all", "paid"])
+async def test_those_that_wait_are_found_by_their_status(
+    app_database: Database, laid: tuple[UUID, UUID], ads_only: bool, most: int
+) -> None:
+    """Few rows, however many wait; of paid visits some hundreds are looked at, each visit by its key."""
+    site_id, member = laid
+    async with app_database.as_person(member) as (connection, person):
+        site = await asked_site(connection, person, str(site_id))
+        assert site is not None
+        recorder = Recorder(connection)
+        await waiting_leads(recorder, site.id, ads_only=ads_only)
+        read = [await readings(connection, sql, *arguments) for sql, arguments in recorder.asked]
+    for kind in KINDS:
+        assert sum(each[kind].buffers for each in read) <= most, kind
 
 
 async def test_a_visitors_history_reads_the_months_of_half_a_year(

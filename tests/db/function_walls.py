@@ -41,12 +41,14 @@ class Who:
     name: str
     person: str | None
     role: str | None
-    key: str | None = None  # whose key asks: person or site
+    key: str | None = None  # whose key asks: person or site; or link, for who holds a link to figures
     elsewhere: bool = False  # in a transaction that is not about site a, whatever they are there
 
     def may(self, needed: Capability | str, half: str) -> bool:
         if needed in (SERVER, CALLER):
             return True
+        if self.key == "link":
+            return False
         if self.key is not None and (needed == SELF or Capability(needed) not in SCOPES):
             return False
         if self.person is None and self.key is None:
@@ -71,6 +73,7 @@ ASKERS = (
     Who("the platform's administrator", "platform_admin", PLATFORM_ADMIN),
     Who("a key of site a's owner", A, "owner", "person"),
     Who("a key of site a, for reading", None, "analyst", "site"),
+    Who("a link to site a's figures", None, None, "link"),
     Who("site a's owner, busy elsewhere", A, None, elsewhere=True),
     Who("a key of site a, busy elsewhere", None, None, "site", elsewhere=True),
 )
@@ -82,6 +85,7 @@ TABLES = {
     "member": "users", "actor": "users", "target": "users", "to": "users", "rejected": "rejected_events", "invite": "invites",
     "webhook": "webhooks", "delivery": "webhook_deliveries", "conversion": "conversions", "erasure": "erasures",
     "identity": "user_identities", "credential": "user_credentials", "sign_in": "sign_ins", "undoes": "intent_actions",
+    "share": "share_links",
 }  # fmt: skip
 TEXTS = {
     "p_email": "half-{half}@example.com", "p_zone": "Europe/Istanbul", "p_time_zone": "Europe/Istanbul", "p_currency": "TRY",
@@ -92,8 +96,9 @@ TEXTS = {
     "p_language": "en", "p_scopes": "{site:read}", "p_last_four": "abcd", "p_provider": "half-{half} provider",
     "p_issuer": "half-{half} issuer", "p_subject": "half-{half} subject", "p_place": "current", "p_dimension": "all",
     "p_purpose": "password", "p_key_id": "key", "p_outcome": "stored", "p_theme": "dark", "p_method": "password",
-    "p_quiet_until": "22:00", "change_own_email.p_email": "new-{half}@example.com", "begin_erasure.p_kind": "visitor", "note_privacy.p_action": "privacy.export",
-    "p_table": "webhooks", "p_column": "secret", "p_state": "retracted",
+    "p_quiet_until": "22:00", "change_own_email.p_email": "new-{half}@example.com", "wish_summary.p_pace": "daily", "begin_erasure.p_kind": "visitor", "note_privacy.p_action": "privacy.export",
+    "remove_test_visits.p_pattern": "test-opsmantik-%",
+    "p_conversion_time": "intent", "change_site_rules.p_junk_days": "30", "p_table": "webhooks", "p_column": "secret", "p_state": "retracted",
 }  # fmt: skip
 BY_TYPE = {
     "uuid": "00000000-0000-4000-8000-000000000007", "text": "x", "integer": "5", "bigint": "5", "smallint": "5", "numeric": "5",
@@ -103,6 +108,9 @@ BY_TYPE = {
 FRESH = BY_TYPE["uuid"]
 # What only a row that is there can say: table and column.
 FROM_ROWS = {
+    "change_site_general.p_seen": ("sites", "updated_at"),
+    "change_site_values.p_seen": ("sites", "updated_at"),
+    "change_site_rules.p_seen": ("sites", "updated_at"),
     "accept_invite.p_hash": ("invites", "token_hash"),
     "change_own_password.p_was": ("users", "password_hash"),
     "change_own_password.p_old": ("sign_ins", "token_hash"),
@@ -120,6 +128,8 @@ def entrance(walls: Walls, who: Who) -> str:
     if who.key == "person":
         key = world.rows[A]["person_keys"]["id"]
         return f"SELECT FROM enter_person_key('{world.person(A)}', '{key}', {roles}, {address})"
+    if who.key == "link":
+        return f"SELECT FROM enter_share_link('{world.site(A)}', '{world.rows[A]['share_links']['id']}')"
     if who.key == "site":
         narrow = "'{owner}'" if who.elsewhere else roles  # a role that no key has
         return f"SELECT FROM enter_key('{world.site(A)}', '{world.rows[A]['site_keys']['id']}', {narrow}, {address})"
@@ -140,7 +150,9 @@ def argument(walls: Walls, function: str, name: str, kind: str, site: str, half:
         word = name.removeprefix("p_")
         table = TABLES.get(word) or TABLES.get(word.removesuffix("s")) or unsaid
         value = walls.world.rows[half].get(table, {}).get("id", FRESH)
-    elif (said := TEXTS.get(f"{function}.{name}", TEXTS.get(name))) and one.startswith(("text", "time")):
+    elif (said := TEXTS.get(f"{function}.{name}")) or (
+        (said := TEXTS.get(name)) and one.startswith(("text", "time"))
+    ):
         return f"{quote_literal(said.replace('{half}', half))}::{kind}"
     else:
         return _plain(one, kind)

@@ -9,18 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from opsmantik.audit.indexes import UNINDEXED
 from tests.db.catalogue import APP, OURS
 
 TABLES = (
     "c.relkind IN ('r', 'p') AND c.relnamespace IN ('public'::regnamespace, 'parts'::regnamespace) AND "
     + OURS.format(oid="c.oid")
 )  # fmt: skip
-
-# Keys without an index of their own, each for a reason.
-UNINDEXED: dict[str, str] = {
-    "events_session_fkey": "the month picks the partition, and events_session_idx finds the session's few rows in it",
-    "ownership_offers_member_fkey": "a site has one row at most, and its primary key finds that",
-}
 
 LINTS: dict[str, str] = {
     "0001 a foreign key without an index: taking away what it points at reads the whole table": f"""

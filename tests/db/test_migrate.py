@@ -66,6 +66,7 @@ async def test_a_migration_behind_a_long_transaction_lets_go_and_tries_again(emp
     monkeypatch.setattr(migrating, "function_files", list)
     monkeypatch.setattr(migrating, "_make_months", lambda connection: asyncio.sleep(0))
     monkeypatch.setattr(migrating, "_build_counters", lambda connection, say: asyncio.sleep(0))
+    monkeypatch.setattr(migrating, "_gather_leads", lambda connection, say: asyncio.sleep(0))
     reader = await asyncpg.connect(empty)
     transaction = reader.transaction()
     await transaction.start()

@@ -5,6 +5,8 @@ way. Each case comes with a counterpart that differs in the one thing and is all
 refuses for another reason shows there.
 """
 
+# ruff: noqa: E501 - a row a line
+
 from __future__ import annotations
 
 import re
@@ -376,7 +378,8 @@ FACTS = {
 }  # fmt: skip
 TENANT = FACTS | {
     "site_members", "site_origins", "site_acts", "invites", "ownership_offers", "site_keys", "call_secrets",
-    "call_signatures", "erasures", "webhooks", "webhook_deliveries", "notice_wishes", "lead_notices",
+    "call_signatures", "erasures", "presences", "webhooks", "webhook_deliveries", "notice_wishes", "lead_notices",
+    "share_links", "summary_wishes", "lead_search", "saved_views",
 }  # fmt: skip
 # Small, written rarely, alike on every machine of a sharded database: a key to them need not begin with a site.
 REFERENCE = {"users", "sites"}
@@ -597,7 +600,7 @@ async def test_policies_compare_a_column_with_a_setting_and_nothing_else(owner: 
     for row in rows:
         assert "SELECT" not in row["text"].upper(), row["name"]
         called = set(re.findall(r"([A-Za-z_.]+)\s*\(", row["text"]))
-        assert called <= {"current_setting", "NULLIF", "ANY", "AND"}, row["name"]
+        assert called <= {"current_setting", "NULLIF", "ANY", "AND", "OR"}, row["name"]
         if not row["owner_s"]:
             assert "current_setting('app.maintenance'" not in row["text"], row["name"]
             assert "current_setting('app." in row["text"], row["name"]
@@ -605,6 +608,7 @@ async def test_policies_compare_a_column_with_a_setting_and_nothing_else(owner: 
 
 # Functions that run as the owner, past row security where they say so. Whoever adds one says here why it may.
 DEFINERS = {
+    "installation_figures": "numbers of the whole installation for /metrics, of nobody in particular",
     "enter_user": "membership is looked up before anything can be seen",
     "enter_user_v2": "membership is looked up before anything can be seen",
     "key_holder": "before anybody is known: one key, by its hash",
@@ -643,6 +647,8 @@ DEFINERS = {
     "answer_ownership": "for the one whom the site was offered to",
     "switch_site": "for the owner: the site off or on",
     "platform_people": "all accounts, for platform administrators",
+    "platform_jobs": "the newest run of each background job, for platform administrators",
+    "platform_state": "figures of the whole installation, for platform administrators",
     "set_account_enabled": "closes or opens somebody else's account, for platform administrators",
     "account_by_email": "before sign-in: one account",
     "use_identity": "before sign-in: one identity that its provider has vouched for",
@@ -688,6 +694,9 @@ DEFINERS = {
     "ingest_sites": "the doors for events know every site, and nobody is signed in there",
     "ingest_sites_v2": "the doors for events know every site, and nobody is signed in there",
     "quota_use": "the doors know how much of its quota each site has used: counts only",
+    "change_site_general": "name, clock, money and ads of a site, for those who may change its settings",
+    "change_site_values": "amounts and moments of a site, for those who may change its settings",
+    "change_site_rules": "the site's rules about leads, for those who may change its settings",
     "set_limits": "quota, rate and quarantine of a site, for those who may change its settings",
     "add_origin": "an origin of a site, for those who may change its settings",
     "remove_origin": "takes it away, for those who may change the site's settings",
@@ -711,6 +720,7 @@ DEFINERS = {
     "site_role": "the asker's own role on a site that they may see",
     "lead_cases": "what a decision is judged by, locked; for whoever may decide there",
     "decide_intent": "one decision, for whoever may decide there: row, log, conversion and counters together",
+    "look_at_lead": "that the asker looks at a lead, and who else does; for whoever may decide there",
     "leads_to_approve": "stale leads of a site, for its rule or for whoever may decide there",
     "leads_to_junk": "the same of those that nobody touched",
     "record_replay": "notes a try to let a refused event in; for whoever runs the platform or may decide there",
@@ -729,11 +739,27 @@ DEFINERS = {
     "claim_notices": "the sender works for all sites: wishes that are due, with the address that each mail goes to",
     "leads_to_notice": "the sender reads what one mail says: whence leads came, never whose they are",
     "finish_notices": "the sender notes what was mailed",
+    "make_share_link": "a link to a site's figures, for those who may change its settings",
+    "revoke_share_link": "takes it away, for those who may change the site's settings",
+    "share_maker_name": "who made such a link, for those who may change the site's settings",
+    "share_link_by_hash": "before anybody is known: one link to figures, by its hash",
+    "enter_share_link": "the site of a link to figures is looked up before anything can be seen",
+    "wish_summary": "the asker's own wish on a site that they may see",
+    "ask_for_summary": "the same: whether they may have one sent at once",
+    "end_summaries": "one person's wish about one site, for whoever holds the signed link of a mail to them",
+    "claim_summaries": "the sender works for all sites: wishes that are due, with the address that each mail goes to",
+    "finish_summary": "the sender notes what was mailed",
+    "search_leads": "leads of a site by what they are searched by, for those who may read it; their ids and times",
+    "count_leads": "how many those are",
+    "keep_view": "a view of the asker's own on a site that they may read",
+    "change_view": "the asker's own view, or a shared one, for those who may change the site's settings",
+    "remove_view": "takes such a view away",
     "actor_name": "the name of who acted on a lead of a site that the asker may see",
     "find_person": "all that belongs to one person on a site, for those who keep its privacy",
     "person_sizes": "how much that is, for those who keep the site's privacy",
     "begin_erasure": "a request to erase, for those who keep the site's privacy",
     "note_privacy": "its line in the log, for those who keep the site's privacy, ten an hour",
+    "remove_test_visits": "visits made to try an installation, for those who may change the site",
     "erase_visits": "a step of an erasure that was begun, for those who keep the site's privacy",
     "erase_rest": "a step of an erasure that was begun, for those who keep the site's privacy",
     "erasure_row": "one erasure of a site, its subject sealed, for those who keep the site's privacy",
@@ -750,7 +776,7 @@ PLAIN = {
 # For the owner alone: by the command line, or from within functions that have checked who asks.
 OWNERS = {
     "offer_webhooks", "webhook_payload", "announce_lead", "has_listeners", "offer_move", "webhook_keeper",
-    "webhook_host", "privacy_keeper", "recent_privacy_acts", "erase_calls", "open_erasure", "add_erased",
+    "webhook_host", "share_keeper", "privacy_keeper", "recent_privacy_acts", "erase_calls", "open_erasure", "add_erased",
     "consent_basis", "call_consent", "consent_allows", "refresh_consent", "kept_since", "needs_call",
     "forget_facts_before", "expire_calls", "months_before", "expire_visits", "is_over", "expire_visitors",
     "expire_rejected", "forget_addresses", "drop_month_of_events", "drop_month_of_visits", "lock_month",
@@ -758,6 +784,10 @@ OWNERS = {
     "list_users", "add_user", "switch_user", "reset_second_factor", "offer_user_link", "acting_person",
     "member_manager", "grantable_role", "untouchable", "may_invite", "invite_state", "invites_wait", "invite_of",
     "lock_invite", "take_invite", "site_keeper", "platform_keeper", "note_quotas", "decider", "move_conversion",
+    "search_text", "search_digits", "week_hour", "month_number", "search_token", "search_parts", "search_tokens", "lead_search_rows",
+    "unfolded_leads", "fold_leads", "gather_leads", "lead_search_differences", "search_conditions", "by_tokens",
+    "count_by_tokens",
+    "search_reader", "view_keeper", "keeps_view",
     "lock_waiting", "rebuild_counters", "change_site_clock", "lock_counters", "lock_leads",
 }  # fmt: skip
 

@@ -51,6 +51,7 @@ VALUES: dict[str, str] = {
     "click_id_kind": "gclid",
     "conversions.state": "held",
     "attribution_window_days": "30",
+    "sites.updated_at": "2026-11-01 10:00:00+00",
     "webhook_deliveries.payload": '{"type": "lead.created", "timestamp": "2026-11-01T00:00:00Z", "data": {"mark": "half-{half}"}}',
     # One cell: a dimension, its key, not paid, one session.
     "counter_days.main": '{"(all,half-{half},f,1,,,,,,,,,,,,,)"}',

@@ -61,11 +61,14 @@ SHUT_COLUMNS: dict[str, tuple[set[str], str]] = {
     ),
     "webhooks": ({"secret", "next_secret", "key_id"}, "what messages are signed with; sealed"),
     "erasures": ({"subject", "key_id"}, "whom an erasure that is under way is about; sealed"),
+    "share_links": ({"token_hash"}, "what a link to figures is known by"),
 }
 # Of a site's rows in these, each of its people sees the own alone.
 PERSONAL = {
     "notice_wishes": "user_id",
     "lead_notices": "user_id",
+    "summary_wishes": "user_id",
+    "saved_views": "user_id",
 }
 # What the application may write by itself, and in which columns; in rows of the asker's own.
 WRITABLE: dict[tuple[str, str], tuple[set[str], str]] = {
@@ -81,6 +84,7 @@ NO_SECRET = {
 OPEN_TO_OWNER = {
     "site_members": "asked before anything is known, to find out which sites somebody may see",
     "site_origins": "asked at the doors for events, where nobody is signed in",
+    "lead_search": "behind a policy no index of words could be used; the functions that read it ask for the role",
 }
 # Rows that not even the owner changes or takes away again.
 ADDED_ONLY = {"site_acts", "platform_acts"}

@@ -104,7 +104,7 @@ async def test_a_mail_is_in_the_language_of_its_reader(make_desk: Any, post: Pos
     await wish(desk, "operator", "every", language="tr")
     await new_leads(desk)
     await post.notifying.turn()
-    assert mailbox.mails[0].message["subject"] == "Yeni müşteri adayı: Vinç"
+    assert mailbox.mails[0].message["subject"] == "Yeni talep: Vinç"
     assert "Telefon" in mailbox.mails[0].text
 
 

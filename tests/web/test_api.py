@@ -397,8 +397,11 @@ async def test_one_lead_is_explained(reader: tuple[Programs, World]) -> None:
     assert found["attribution"] | {"clicked_at": ""} == {
         "source": "First Click (Paid)", "channel": "paid_search", "is_paid": True, "rule": "google_click_id",
         "evidence": {"gclid": "Cj0KCQiA-1"}, "losers": ["paid_utm"], "referrer": "https://www.google.com/",
-        "clicked_at": "", "last_touch": None,
+        "clicked_at": "", "last_touch": None, "window_days": 90,
     }  # fmt: skip
+    click = found["ad_click"]
+    assert (click["kind"], click["id"], click["age_seconds"]) == ("gclid", "Cj0KCQiA-1", 360)
+    assert click["in_window"] and click["is_reportable"] and found["undoable"] is None
     assert [tap["id"] for tap in found["taps"]] == [str(world.ids["waiting"]), str(world.ids["again"])]
     assert (found["consent_analytics"], found["consent_marketing"]) == (True, True)
     assert found["actions"] == []

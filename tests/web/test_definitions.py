@@ -1,5 +1,7 @@
 """What each list and each of its keys means, in the sentence of docs/contracts.md, beside the test that tries it."""
 
+# ruff: noqa: E501 - a row a line
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 import pytest
 
 from opsmantik.dashboard.contracts import CONTRACTS, SITES
-from tests.web import test_api
+from tests.web import test_api, test_lead_page
 
 DOCS = (Path(__file__).parents[2] / "docs" / "contracts.md").read_text()
 # Answered by figures: tests/dashboard/test_contracts_figures.py.
@@ -51,6 +53,32 @@ DEFINED: dict[tuple[str, str], tuple[str, Any]] = {
         "Every act on the lead, newest first, with who did it and what was there before.",
         test_api.test_one_lead_has_its_log_with_who_did_what,
     ),
+    ("intent", "undoable"): (
+        "The act that an undo would take back: the latest, unless it is an undo itself; what the platform answered is no act"
+        " of anybody's.",
+        test_lead_page.test_the_log_tells_every_act_from_what_to_what_and_undoes_the_latest,
+    ),
+    ("intent", "ad_click"): (
+        "The one click that a conversion of this lead would name, and its age when the lead came in.",
+        test_api.test_one_lead_is_explained,
+    ),
+    ("intent", "withdrawn"): (
+        "The lead's latest conversion that was taken back, where none stands now.",
+        test_lead_page.test_a_seal_that_was_junked_says_that_its_report_was_taken_back,
+    ),
+    ("activity", "items"): (
+        "Acts on the site's leads by the time at which they were done, newest first.",
+        test_lead_page.test_acts_stand_newest_first_and_are_narrowed,
+    ),
+    ("activity", "is_undoable"): (
+        "Whether an undo of the lead would take back this act: it is the lead's latest, and neither an undo nor what the"
+        " platform answered.",
+        test_lead_page.test_acts_stand_newest_first_and_are_narrowed,
+    ),
+    ("activity", "actors"): (
+        "The people among the newest 2,000 acts of the range.",
+        test_lead_page.test_acts_stand_newest_first_and_are_narrowed,
+    ),
     ("lead_list", "items"): (
         "Leads of any kind and conversion events of the site's visits, by the time at which they came in, newest first.",
         test_api.test_conversions_stand_beside_the_leads,
@@ -60,7 +88,8 @@ DEFINED: dict[tuple[str, str], tuple[str, Any]] = {
         test_api.test_conversions_stand_beside_the_leads,
     ),
     ("newest_sessions", "items"): (
-        "Visits by the time at which their first event came in, newest first.",
+        "Visits by the time at which their first event came in, newest first; each filter that is given leaves"
+        " those that breakdown counts under that value.",
         test_api.test_visits_come_newest_first_with_the_score_of_their_lead,
     ),
     ("newest_sessions", "lead_score"): (

@@ -136,7 +136,7 @@ async def test_a_platform_administrator_s_key_runs_no_platform(
 
 PAGES = [
     "/", "/sites", "/sites/new", "/account", "/account/keys", "/account/keys/new", "/sites/{site}",
-    "/sites/{site}/cards/tiles", "/sites/{site}/settings/keys", "/sites/{site}/settings/members", "/sign-in",
+    "/sites/{site}/cards/figures", "/sites/{site}/settings/keys", "/sites/{site}/settings/members", "/sign-in",
 ]  # fmt: skip
 FORMS = [
     "/account", "/account/keys", "/sites", "/sign-out", "/sites/{site}/settings/keys",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -154,7 +155,7 @@ async def test_a_tap_is_told_within_a_second_and_its_card_shows_keyword_and_sour
             await tap(web, made, keyword=f"vin%C3%A7+{n}")
             while json.loads((await listener.event("change", within=1))["data"])["kind"] != "i":
                 pass
-            html = (await browser.get(f"/sites/{made.id}/cards/newest-intents")).text
+            html = (await browser.get(f"/sites/{made.id}/cards/waiting")).text
             assert time.monotonic() - begun < 1
             assert f"vinç {n}" in html
             assert "First Click (Paid)" in html
@@ -248,30 +249,30 @@ async def test_a_lead_appears_without_reload_and_the_row_being_read_stays_where_
         complaints: list[str] = []
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        await page.goto(f"{web.base_url}/sites/{made.id}")
+        await page.goto(f"{web.base_url}/sites/{made.id}/leads")
         await expect(page.locator("#badge")).to_have_attribute("data-state", "idle")
         await page.evaluate("window.untouched = true")
-        await expect(page.locator("[data-lead]")).to_have_count(12)
-        row = page.locator("[data-lead]").nth(6)
-        await row.locator("summary").click()
+        rows = page.locator("#leads-head tr[data-lead]")
+        await expect(rows).to_have_count(12)
+        row = rows.nth(6)
         await row.evaluate("row => row.scrollIntoView({block: 'start'})")
         row_id, before = await row.get_attribute("id"), (await row.bounding_box() or {})["y"]
 
         begun = await tap(web, made, keyword="brand+new")
-        fresh = page.locator("[data-lead]").first
-        await expect(fresh).to_contain_text("brand new", timeout=1000)
+        await expect(page.locator("#new-leads")).to_have_text("1 new", timeout=1000)
         assert time.monotonic() - begun < 1
-        await expect(fresh).to_contain_text("First Click (Paid)")
-        await expect(page.locator("[data-lead]")).to_have_count(13)
+        await expect(page.locator("#announce")).to_have_text("1 new lead")
+        await expect(page).to_have_title(re.compile(r"^\(1\) "))
+        await expect(page.locator("#badge")).to_have_attribute("data-state", "live")
+        await expect(rows).to_have_count(12)
         kept = page.locator(f"#{row_id}")
         assert abs((await kept.bounding_box() or {})["y"] - before) < 2
-        assert await kept.locator("details").get_attribute("open") is not None
-        await expect(page.locator("#new-leads")).to_have_text("1 new")
-        await expect(page.locator("#announce")).to_have_text("1 new lead")
-        await expect(page.locator("[data-figure=intents]")).to_have_text("13")
-        await expect(page.locator("#badge")).to_have_attribute("data-state", "live")
         await page.click("#new-leads")
         await expect(page.locator("#new-leads")).to_be_hidden()
+        await expect(rows).to_have_count(13)
+        await expect(rows.first).to_contain_text("brand new")
+        await expect(rows.first).to_contain_text("First Click (Paid)")
+        await expect(page).not_to_have_title(re.compile(r"^\("))
         assert await page.evaluate("window.untouched"), "the page was not loaded anew"
         assert complaints == []
         await chromium.close()

@@ -69,3 +69,14 @@ def test_a_range_by_instants_can_be_linked_to():
         .query(from_="2026-01-30T21:00:00Z", to="2026-02-01T21:00:00Z")
         .startswith("from=2026-01-30")
     )
+
+
+def test_a_list_of_rows_may_be_of_any_time():
+    found = read({"range": "all", "status": "junk"}, "Europe/Istanbul", NOW, is_list=True)
+    assert found.everything and found.over is None and found.preset == "range=all"
+    assert found.link("/leads") == "/leads?range=all&status=junk"
+    assert found.query(day="today") == "status=junk&day=today"
+    with pytest.raises(BadRange):
+        look("range=all")  # figures have no such range
+    today = read({}, "Europe/Istanbul", NOW, is_list=True)
+    assert not today.everything and today.over == today.period.over and today.preset == "day=today"

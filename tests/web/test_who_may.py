@@ -32,6 +32,7 @@ pytestmark = pytest.mark.slow
 # What somebody without an account must reach, and why.
 OPEN = {
     "/healthz": "is it alive", "/readyz": "is it ready", "/api/health": "the same, for the first generation",
+    "/metrics": "figures, closed to whoever is not on this machine and brings no token",
     "/sign-in": "the way in", "/sign-out": "the way out", "/set-up/{link:str}": "the first administrator of an empty installation",
     "/demo/landing.css": "the demo's landing pages", "/demo/{slug:str}": "the same", "/demo/{slug:str}/{name:str}": "the same",
     "/api/openapi.json": "the interface's description", "/api/docs": "the same, to read",
@@ -39,6 +40,7 @@ OPEN = {
     "/sign-in/code": "the second step of the way in", "/sign-in/{provider:str}": "the way in by another account",
     "/sign-in/{provider:str}/callback": "the way back from there", "/forgot": "who has forgotten their password",
     "/reset/{link:str}": "a link from a mail: a new password", "/invite/{token:str}": "a link from a mail: an invite",
+    "/share/{token:str}": "a link to a site's figures: what it shows is what it is for", "/stop-summary/{token:str}": "a link from a mail: no more summaries",
     "/invite/{token:str}/join": "the same, accepted with a new account", "/stop-mail/{token:str}": "a link from a mail: no more of them",
 }  # fmt: skip
 

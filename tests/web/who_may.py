@@ -154,7 +154,8 @@ PLACES = {
     "site_id": "sites", "site_name": "sites", "intent_id": "calls", "call_id": "calls", "session_id": "sessions",
     "user_id": "users", "rejected_id": "rejected_events", "invite_id": "invites", "webhook_id": "webhooks",
     "delivery_id": "webhook_deliveries", "secret_id": "call_secrets", "identity_id": "user_identities", "sign_in": "sign_ins",
-    "erasure_id": "erasures", "visitor": "visitors", "conversion_id": "conversions",
+    "erasure_id": "erasures", "visitor": "visitors", "conversion_id": "conversions", "share_id": "share_links",
+    "lead_id": "calls", "view_id": "saved_views",
 }  # fmt: skip
 QUERIES = {
     "/api/stats/realtime": "siteId={site}",
@@ -162,6 +163,7 @@ QUERIES = {
     "/api/sync/dlq/list": "siteDbId={site}",
     "/api/sync/dlq/replay": "id={rejected}",
     "/api/sync/dlq/audit": "dlqId={rejected}",
+    "/sites/{site_id:uuid}/queue/state": "since=2026-11-01T00:00:00Z",
 }
 BODIES = {
     "/decisions": '{"action": "junk", "version": 1}',
@@ -182,7 +184,7 @@ ARGUMENTS = {
     "p_fingerprint": "half-a fingerprint", "p_session_id": "{session}", "p_id": "{rejected}",
 }  # fmt: skip
 # Lists of what the asker may see: everybody is answered, with their own.
-OWN_LISTS = {"/sites", "/api/v1/sites"}
+OWN_LISTS = {"/sites", "/sites/switch", "/api/v1/sites"}
 # Answered otherwise than the rest, each for a reason: (method, path) -> who -> status.
 OTHERWISE: dict[tuple[str, str], tuple[dict[str, set[int]], str]] = {
     ("GET", "/api/sync/dlq/audit"): (

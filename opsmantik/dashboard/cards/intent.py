@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 
+from opsmantik.conversions.ledger import LONGEST_CLICK_AGE, one_click
 from opsmantik.dashboard.asked import AskedSite
-from opsmantik.dashboard.rows import Intent, intent_of
+from opsmantik.dashboard.rows import Intent, Session, intent_of
 from opsmantik.db.sql import queries
 from opsmantik.errors import NotFound
+from opsmantik.intents.status import Action
 
 SQL = queries(Path(__file__).with_suffix(".sql"))
 
@@ -30,6 +34,31 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True):
     clicked_at: datetime | None
     last_touch: dict[str, Any] | None
     """What brought the visitor last, where that is another source than the first."""
+    window_days: int
+    """For how long after an ad click the site counts a return as that ad's."""
+
+
+class AdClick(msgspec.Struct, frozen=True, kw_only=True):
+    """The one ad click that a conversion of this lead would name, and how old it was when the lead came."""
+
+    kind: Literal["gclid", "wbraid", "gbraid"]
+    id: str
+    at: datetime
+    age_seconds: int
+    in_window: bool
+    """Within the site's attribution window."""
+    is_reportable: bool
+    """Young enough for the ad platform, which takes none older than 90 days."""
+
+
+class Withdrawn(msgspec.Struct, frozen=True):
+    """The lead's latest row of the ledger that was taken back, where none stands now."""
+
+    reason: str | None
+    """Ends in _after_sending where the platform had it already, and has to be told."""
+    at: datetime
+    value: Decimal | None
+    currency: str
 
 
 class Tap(msgspec.Struct, frozen=True):
@@ -44,7 +73,7 @@ class Tap(msgspec.Struct, frozen=True):
 
 
 class Act(msgspec.Struct, frozen=True):
-    """One line of the log of acts. ``before`` holds what the act changed, as it was."""
+    """One line of the log of acts. ``before`` holds what the act changed, as it was, and ``after`` as it left it."""
 
     id: UUID
     at: datetime
@@ -60,6 +89,7 @@ class Act(msgspec.Struct, frozen=True):
     undoes: UUID | None
     key_name: str | None
     """The key that acted, by its name and last four characters as they were then."""
+    after: dict[str, Any] | None
 
 
 class CallReport(msgspec.Struct, frozen=True):
@@ -85,6 +115,10 @@ class IntentDetails(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int
     call: CallReport | None
     """Null for a tap or a form, and for a call of which nothing was said."""
+    ad_click: AdClick | None
+    withdrawn: Withdrawn | None
+    undoable: UUID | None
+    """The act that an undo would take back now."""
 
 
 async def intent(connection: Any, site: AskedSite, *, intent_id: UUID) -> IntentDetails:
@@ -94,32 +128,70 @@ async def intent(connection: Any, site: AskedSite, *, intent_id: UUID) -> Intent
         raise NotFound(what="lead")
     lead = intent_of(row)
     report = row["call_direction"], row["call_outcome"], row["call_seconds"]
+    actions = [Act(*act) for act in await connection.fetch(SQL.actions, site.id, intent_id)]
     return IntentDetails(
         intent=lead,
         merged_into=row["merged_into"],
-        attribution=_explained(lead, row),
+        attribution=explained(lead.session, row),
         consent_analytics=row["consent_analytics"],
         consent_marketing=row["consent_marketing"],
         taps=[Tap(*tap) for tap in await connection.fetch(SQL.taps, site.id, intent_id)],
-        actions=[Act(*act) for act in await connection.fetch(SQL.actions, site.id, intent_id)],
+        actions=actions,
         as_of=row["as_of"],
         sequence=row["sequence"],
         call=None if report == (None, None, None) else CallReport(*report),
+        ad_click=_ad_click(lead, row),
+        withdrawn=_withdrawn(row),
+        undoable=undoable(actions),
     )
 
 
-def _explained(lead: Intent, row: Any) -> Attribution | None:
-    if lead.session is None:
+def undoable(actions: Iterable[Act]) -> UUID | None:
+    """Of a lead's acts, newest first, the one that an undo takes back; what the platform answered is none."""
+    latest = next((act for act in actions if act.action != Action.CONVERT), None)
+    return latest.id if latest is not None and latest.action != Action.UNDO else None
+
+
+def _ad_click(lead: Intent, row: Any) -> AdClick | None:
+    visit = lead.session
+    clicked_at = (row["click_at"] or visit.started_at) if visit is not None else None
+    click = one_click(
+        (lead.click_id_kind, lead.click_id),
+        {"gclid": row["gclid"], "wbraid": row["wbraid"], "gbraid": row["gbraid"]},
+        visit_clicked_at=clicked_at,
+        tapped_at=lead.occurred_at,
+    )
+    if click is None:
+        return None
+    age = max(lead.occurred_at - click.at, timedelta(0))
+    return AdClick(
+        kind=click.kind, id=click.id, at=click.at, age_seconds=int(age.total_seconds()),
+        in_window=age <= timedelta(days=row["window_days"]), is_reportable=age <= LONGEST_CLICK_AGE,
+    )  # fmt: skip
+
+
+def _withdrawn(row: Any) -> Withdrawn | None:
+    if row["conversion_state"] is not None or row["withdrawn_at"] is None:
+        return None
+    return Withdrawn(
+        row["withdrawn_reason"], row["withdrawn_at"], row["withdrawn_value"], row["withdrawn_currency"]
+    )
+
+
+def explained(visit: Session | None, row: Mapping[str, Any]) -> Attribution | None:
+    """Why a visit has its source; ``row`` holds what the ladder said, and the site's window."""
+    if visit is None:
         return None
     verdict: dict[str, Any] = row["attribution"] or {}
     return Attribution(
-        source=lead.session.attribution_source,
-        channel=lead.session.channel,
-        is_paid=lead.session.is_paid,
+        source=visit.attribution_source,
+        channel=visit.channel,
+        is_paid=visit.is_paid,
         rule=verdict.get("rule"),
         evidence=verdict.get("evidence") or {},
         losers=list(verdict.get("losers") or ()),
         referrer=row["referrer"],
         clicked_at=row["click_at"],
         last_touch=row["last_touch"],
+        window_days=row["window_days"],
     )

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from opsmantik.clock import Range
 from opsmantik.db.sql import queries
-from opsmantik.intents.status import WAITING
 
 SQL = queries(Path(__file__).with_suffix(".sql"))
 ROWS = 50
-
-# newest: of any day. The others list, for a range, exactly the rows that the tile of that name counts.
-Show = Literal["newest", "intents", "with_click_id", "waiting"]
-SHOWS: tuple[str, ...] = get_args(Show)
 
 
 class IntentRow(msgspec.Struct, frozen=True):
@@ -50,18 +44,10 @@ class IntentRow(msgspec.Struct, frozen=True):
     previous_visits: int
     tap_count: int
 
-    @property
-    def is_waiting(self) -> bool:
-        """Nobody has decided yet."""
-        return self.status in WAITING
 
-
-async def newest_intents(
-    connection: Any, site_id: UUID, show: Show, over: Range, *, rows: int = ROWS
-) -> list[IntentRow]:
-    """At most ``rows`` leads, newest first."""
-    start, end = (None, None) if show == "newest" else over
-    found = await connection.fetch(SQL.newest_intents, site_id, start, end, show, rows, list(WAITING))
+async def newest_intents(connection: Any, site_id: UUID, *, rows: int = ROWS) -> list[IntentRow]:
+    """At most ``rows`` leads of any day, newest first."""
+    found = await connection.fetch(SQL.newest_intents, site_id, rows)
     return [_row(dict(record)) for record in found]
 
 

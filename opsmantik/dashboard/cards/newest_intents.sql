@@ -1,7 +1,6 @@
 -- name: newest_intents
--- The newest leads of site $1, at most $5, each with its visit. Without a range ($2, $3 null) of any day.
--- A tap that repeats another is no lead of its own, but is counted among that one's. $4 narrows to what a tile counts;
--- the index (site_id, created_at, id) gives the order, so it stops after $5.
+-- The newest leads of site $1, at most $2, each with its visit. A tap that repeats another is no lead of its own, but is
+-- counted among that one's. The index (site_id, created_at, id) gives the order, so it stops after $2.
 SELECT c.id, c.created_at, c.occurred_at, c.status, c.source AS captured_by, c.intent_action AS action,
     c.intent_target AS target, c.phone_number, c.intent_page_url AS page_url, c.lead_score, c.score_breakdown,
     coalesce(c.click_id_kind,
@@ -14,8 +13,5 @@ SELECT c.id, c.created_at, c.occurred_at, c.status, c.source AS captured_by, c.i
 FROM calls c LEFT JOIN sessions s
     ON s.site_id = c.site_id AND s.created_month = c.matched_session_month AND s.id = c.matched_session_id
 WHERE c.site_id = $1 AND c.merged_into IS NULL
-  AND ($2::timestamptz IS NULL OR c.created_at >= $2) AND ($3::timestamptz IS NULL OR c.created_at < $3)
-  AND CASE $4::text WHEN 'with_click_id' THEN c.click_id IS NOT NULL OR coalesce(s.has_click_id, false)
-                    WHEN 'waiting' THEN c.status = ANY ($6) ELSE true END
 ORDER BY c.created_at DESC, c.id DESC
-LIMIT $5;
+LIMIT $2;

@@ -102,11 +102,18 @@ async def refused(
 
 async def refused_origins(connection: Any, site_id: UUID) -> list[Group]:
     """The origins whose events were refused in the last 30 days, of those that are kept."""
+    return await _groups(connection, site_id, "origin_refused")
+
+
+async def refused_bots(connection: Any, site_id: UUID) -> list[Group]:
+    """The automatic visitors whose events were refused in the last 30 days, of those that are kept."""
+    return await _groups(connection, site_id, "bot")
+
+
+async def _groups(connection: Any, site_id: UUID, reason: str) -> list[Group]:
     as_of: datetime = await connection.fetchval("SELECT now()")
-    groups = [
-        Group(*row) for row in await connection.fetch(SQL.groups, site_id, as_of - SPANS["30d"], MOST_GROUPS)
-    ]
-    return [group for group in groups if group.reason == "origin_refused"]
+    rows = await connection.fetch(SQL.groups, site_id, as_of - SPANS["30d"], MOST_GROUPS)
+    return [Group(*row) for row in rows if row["reason"] == reason]
 
 
 def pretty(payload: str) -> str:

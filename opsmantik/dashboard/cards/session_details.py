@@ -10,7 +10,8 @@ from uuid import UUID
 import msgspec
 
 from opsmantik.dashboard.asked import AskedSite
-from opsmantik.dashboard.rows import Session, session_of
+from opsmantik.dashboard.cards.intent import Attribution, explained
+from opsmantik.dashboard.rows import Session, VisitLead, session_of, visit_leads
 from opsmantik.db.sql import queries
 from opsmantik.errors import NotFound
 
@@ -18,7 +19,7 @@ SQL = queries(Path(__file__).with_suffix(".sql"))
 
 
 class SessionDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """A visit, its month (the first day of it, in UTC), and the score of its best lead, if it has one."""
+    """A visit, its month (the first day of it, in UTC), its leads, and the score of the best of them."""
 
     session: Session
     created_month: date
@@ -29,6 +30,8 @@ class SessionDetails(msgspec.Struct, frozen=True, kw_only=True):
     lead_score: int | None
     as_of: datetime
     sequence: int
+    attribution: Attribution | None
+    leads: list[VisitLead]
 
 
 async def session_details(connection: Any, site: AskedSite, *, session_id: UUID) -> SessionDetails:
@@ -36,8 +39,9 @@ async def session_details(connection: Any, site: AskedSite, *, session_id: UUID)
     row = await connection.fetchrow(SQL.session_details, site.id, session_id)
     if row is None:
         raise NotFound(what="session")
+    visit = session_of(row)
     return SessionDetails(
-        session=session_of(row),
+        session=visit,
         created_month=row["created_month"],
         referrer=row["referrer"],
         clicked_at=row["click_at"],
@@ -46,4 +50,6 @@ async def session_details(connection: Any, site: AskedSite, *, session_id: UUID)
         lead_score=row["lead_score"],
         as_of=row["as_of"],
         sequence=row["sequence"],
+        attribution=explained(visit, row),
+        leads=visit_leads(row["leads"]),
     )

@@ -10,12 +10,19 @@ import msgspec
 
 from opsmantik.dashboard import paging
 from opsmantik.dashboard.asked import AskedSite
-from opsmantik.dashboard.cards.newest_sessions import Visit
 from opsmantik.dashboard.paging import FIRST_PAGE, Cursor
-from opsmantik.dashboard.rows import session_of
+from opsmantik.dashboard.rows import Session, VisitLead, session_of, visit_leads
 from opsmantik.db.sql import queries
 
 SQL = queries(Path(__file__).with_suffix(".sql"))
+
+
+class VisitorVisit(msgspec.Struct, frozen=True):
+    """One of a visitor's visits, its leads, and the score of the best of them; None where it has none."""
+
+    session: Session
+    lead_score: int | None
+    leads: list[VisitLead]
 
 
 class VisitorSessions(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +33,7 @@ class VisitorSessions(msgspec.Struct, frozen=True, kw_only=True):
     last_seen_at: datetime | None
     visits: int
     last_ad_click_at: datetime | None
-    items: list[Visit]
+    items: list[VisitorVisit]
     next_cursor: str | None
     as_of: datetime
     sequence: int
@@ -46,7 +53,11 @@ async def visitor_sessions(
         SQL.visitor_sessions, site.id, visitor, *(cursor or FIRST_PAGE), limit + 1, ads_only
     )
     known = await connection.fetchrow(SQL.visitor, site.id, visitor)
-    items = [Visit(session_of(row), row["lead_score"]) for row in found[:limit] if row["id"] is not None]
+    items = [
+        VisitorVisit(session_of(row), row["lead_score"], visit_leads(row["leads"]))
+        for row in found[:limit]
+        if row["id"] is not None
+    ]
     last = Cursor(items[-1].session.created_at, items[-1].session.id) if len(found) > limit else None
     return VisitorSessions(
         visitor=visitor,

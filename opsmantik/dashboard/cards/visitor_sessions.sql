@@ -14,7 +14,11 @@ WITH picked AS MATERIALIZED (
 )
 SELECT now() AS as_of, st.sequence, p.*,
     (SELECT max(c.lead_score) FROM calls c WHERE c.site_id = $1 AND c.matched_session_month = p.created_month
-         AND c.matched_session_id = p.id) AS lead_score
+         AND c.matched_session_id = p.id) AS lead_score,
+    (SELECT jsonb_agg(jsonb_build_object('id', c.id, 'occurred_at', c.occurred_at, 'action', c.intent_action,
+             'captured_by', c.source, 'status', c.status, 'lead_score', c.lead_score) ORDER BY c.occurred_at, c.id)
+     FROM calls c WHERE c.site_id = $1 AND c.matched_session_month = p.created_month
+         AND c.matched_session_id = p.id AND c.merged_into IS NULL) AS leads
 FROM site_state st LEFT JOIN picked p ON true
 WHERE st.site_id = $1
 ORDER BY p.created_at DESC, p.id DESC;

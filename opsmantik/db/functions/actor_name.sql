@@ -1,10 +1,10 @@
--- The name of somebody who has acted on a lead of this site, for those who may see the site. Of nobody else: accounts
--- are not to be found out by their ids.
+-- The name of somebody who has acted on a lead of this site, for those who hold a role there: a link to figures holds none.
+-- Of nobody else: accounts are not to be found out by their ids.
 CREATE OR REPLACE FUNCTION actor_name(p_site uuid, p_actor uuid) RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 BEGIN
-    IF p_actor IS NULL OR NOT coalesce(p_site = ANY (nullif(current_setting('app.sites', true), '')::uuid[]), false) THEN
+    IF p_actor IS NULL OR site_role(p_site) IS NULL THEN
         RETURN NULL;
     END IF;
     PERFORM set_config('app.maintenance', 'on', true);

@@ -12,6 +12,7 @@ DECLARE
     v_zone text;
     v_currency text;
     v_count integer;
+    v_calls uuid[];
 BEGIN
     SET LOCAL app.maintenance = 'on';
     IF NOT pg_try_advisory_xact_lock(hashtextextended('opsmantik: counters ' || p_site, 0)) THEN
@@ -21,7 +22,7 @@ BEGIN
     -- One statement, so one snapshot: what is taken from the journal is what the visitors are counted against.
     WITH taken AS (
         DELETE FROM counter_journal j WHERE j.site_id = p_site
-        RETURNING j.entries, j.tally, j.changed_at, j.last_event_at, j.last_intent_at
+        RETURNING j.entries, j.tally, j.calls, j.changed_at, j.last_event_at, j.last_intent_at
     ), fresh (day, dimension, key, is_paid, sessions, click_sessions, visitors, events, conversions, forms, leads, click_leads, sealed, junk, amount, scroll, scrolled, seconds) AS MATERIALIZED (
         SELECT x.day, x.dimension, x.key, x.is_paid, x.sessions, x.click_sessions, NULL::integer, x.events, x.conversions, x.forms, x.leads, x.click_leads, x.sealed, x.junk, x.amount, x.scroll, x.scrolled, x.seconds
         FROM taken t CROSS JOIN LATERAL unnest(t.entries) e CROSS JOIN LATERAL entry_cells(e, v_zone, v_currency) x
@@ -52,15 +53,19 @@ BEGIN
         FROM taken t CROSS JOIN LATERAL unnest(t.tally) o GROUP BY 2, 3
         ON CONFLICT (site_id, hour, outcome) DO UPDATE SET n = y.n + excluded.n
     ), pulsed AS (
-        INSERT INTO site_pulse AS y (site_id, sequence, changed_at, last_event_at, last_intent_at, counted_at)
-        SELECT p_site, count(*), max(t.changed_at), max(t.last_event_at), max(t.last_intent_at), now()
+        INSERT INTO site_pulse AS y (site_id, sequence, changed_at, last_event_at, last_intent_at, counted_at, leads_gathered_at)
+        SELECT p_site, count(*), max(t.changed_at), max(t.last_event_at), max(t.last_intent_at), now(), now()
         FROM taken t HAVING count(*) > 0
         ON CONFLICT (site_id) DO UPDATE SET
             sequence = y.sequence + excluded.sequence, changed_at = greatest(y.changed_at, excluded.changed_at),
             last_event_at = greatest(y.last_event_at, excluded.last_event_at),
             last_intent_at = greatest(y.last_intent_at, excluded.last_intent_at)
     )
-    SELECT count(*) INTO v_count FROM taken;
+    SELECT count(*), (SELECT array_agg(DISTINCT c.id) FROM taken x CROSS JOIN LATERAL unnest(x.calls) AS c (id))
+    INTO v_count, v_calls FROM taken;
+    IF v_calls IS NOT NULL THEN
+        PERFORM fold_leads(p_site, v_calls);
+    END IF;
     RETURN v_count;
 END
 $$;
@@ -150,6 +155,7 @@ BEGIN
     SELECT count(*) INTO v_count FROM written;
     IF p_from IS NULL AND p_to IS NULL THEN
         UPDATE site_pulse SET counted_at = now() WHERE site_id = p_site;
+        PERFORM gather_leads(p_site);
     END IF;
     RETURN v_count;
 END
@@ -162,7 +168,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 BEGIN
     PERFORM lock_counters(p_site);
-    UPDATE sites SET time_zone = p_time_zone, currency = p_currency, updated_at = now() WHERE id = p_site;
+    UPDATE sites SET time_zone = p_time_zone, currency = p_currency, updated_at = clock_timestamp() WHERE id = p_site;
     PERFORM rebuild_counters(p_site);
     PERFORM pg_notify('opsmantik_sites', p_site::text);
 END

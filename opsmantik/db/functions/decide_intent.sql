@@ -60,8 +60,8 @@ BEGIN
     END IF;
     PERFORM move_conversion(p_site, p_call, p_conversion);
 
-    INSERT INTO counter_journal (site_id, entries, changed_at)
-    VALUES (p_site, v_entries || call_entries(p_site, ARRAY[p_call], 1), now());
+    INSERT INTO counter_journal (site_id, entries, calls, changed_at)
+    VALUES (p_site, v_entries || call_entries(p_site, ARRAY[p_call], 1), ARRAY[p_call], now());
 END
 $$;
 

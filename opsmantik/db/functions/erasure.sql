@@ -197,6 +197,18 @@ $$;
 CREATE OR REPLACE FUNCTION erase_visits(p_site uuid, p_erasure uuid, p_month date, p_sessions uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
+BEGIN
+    PERFORM privacy_keeper(p_site);
+    SET LOCAL app.maintenance = 'on';
+    PERFORM open_erasure(p_site, p_erasure);
+    PERFORM add_erased(p_site, p_erasure, p_month, drop_visits(p_site, p_erasure, p_month, p_sessions));
+END
+$$;
+
+-- The work itself: for an erasure, or for none (null). Returns how many rows of what.
+CREATE OR REPLACE FUNCTION drop_visits(p_site uuid, p_erasure uuid, p_month date, p_sessions uuid[]) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp
+AS $$
 DECLARE
     v_calls uuid[];
     v_counts jsonb;
@@ -205,9 +217,6 @@ DECLARE
     v_sessions bigint;
     v_events bigint;
 BEGIN
-    PERFORM privacy_keeper(p_site);
-    SET LOCAL app.maintenance = 'on';
-    PERFORM open_erasure(p_site, p_erasure);
     PERFORM lock_counters(p_site);
     PERFORM FROM session_keys k WHERE k.site_id = p_site AND k.created_month = p_month AND k.id = ANY (p_sessions) ORDER BY k.id FOR UPDATE;
     PERFORM FROM sessions s WHERE s.site_id = p_site AND s.created_month = p_month AND s.id = ANY (p_sessions) ORDER BY s.id FOR UPDATE;
@@ -236,8 +245,7 @@ BEGIN
         INSERT INTO counter_journal (site_id, entries, changed_at) VALUES (p_site, v_entries || v_more, now());
     END IF;
     PERFORM fold_counters(p_site);
-    PERFORM add_erased(p_site, p_erasure, p_month,
-        v_counts || jsonb_build_object('sessions', v_sessions, 'session_keys', v_sessions, 'events', v_events));
+    RETURN v_counts || jsonb_build_object('sessions', v_sessions, 'session_keys', v_sessions, 'events', v_events);
 END
 $$;
 
@@ -258,15 +266,7 @@ BEGIN
     PERFORM open_erasure(p_site, p_erasure);
     PERFORM lock_counters(p_site);
     v_counts := erase_calls(p_site, p_erasure, p_calls);
-    DELETE FROM visitors v WHERE v.site_id = p_site AND v.id = ANY (p_visitors)
-      AND NOT EXISTS (SELECT FROM sessions s WHERE s.site_id = p_site AND s.fingerprint = v.id);
-    GET DIAGNOSTICS v_gone = ROW_COUNT;
-    -- Where one visit of several went, the others are left, and what is known of them.
-    UPDATE visitors v SET visits = x.visits, first_seen_at = x.first_at, last_seen_at = x.last_at, last_ad_click_at = x.click_at
-    FROM (SELECT s.fingerprint, count(*)::integer AS visits, min(s.started_at) AS first_at, max(s.last_event_at) AS last_at,
-            max(s.click_at) AS click_at
-        FROM sessions s WHERE s.site_id = p_site AND s.fingerprint = ANY (p_visitors) GROUP BY 1) x
-    WHERE v.site_id = p_site AND v.id = x.fingerprint;
+    v_gone := settle_visitors(p_site, p_visitors);
     DELETE FROM replays r WHERE r.site_id = p_site AND r.rejected_id = ANY (p_rejected);
     GET DIAGNOSTICS v_replays = ROW_COUNT;
     DELETE FROM rejected_events r WHERE r.site_id = p_site AND r.id = ANY (p_rejected);
@@ -278,6 +278,26 @@ BEGIN
     PERFORM fold_counters(p_site);
     PERFORM add_erased(p_site, p_erasure, NULL, v_counts || jsonb_build_object('visitors', v_gone, 'rejected_events', v_rejected,
         'replays', v_replays, 'call_signatures', v_answers));
+END
+$$;
+
+-- Visitors some of whose visits went: those without any go as well, and are counted. Where one visit of several went, the
+-- others are left, and what is known of them.
+CREATE OR REPLACE FUNCTION settle_visitors(p_site uuid, p_visitors text[]) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    v_gone bigint;
+BEGIN
+    DELETE FROM visitors v WHERE v.site_id = p_site AND v.id = ANY (p_visitors)
+      AND NOT EXISTS (SELECT FROM sessions s WHERE s.site_id = p_site AND s.fingerprint = v.id);
+    GET DIAGNOSTICS v_gone = ROW_COUNT;
+    UPDATE visitors v SET visits = x.visits, first_seen_at = x.first_at, last_seen_at = x.last_at, last_ad_click_at = x.click_at
+    FROM (SELECT s.fingerprint, count(*)::integer AS visits, min(s.started_at) AS first_at, max(s.last_event_at) AS last_at,
+            max(s.click_at) AS click_at
+        FROM sessions s WHERE s.site_id = p_site AND s.fingerprint = ANY (p_visitors) GROUP BY 1) x
+    WHERE v.site_id = p_site AND v.id = x.fingerprint;
+    RETURN v_gone;
 END
 $$;
 
@@ -293,6 +313,7 @@ DECLARE
     v_actions bigint;
     v_deliveries bigint;
     v_notices bigint;
+    v_found bigint;
     v_count bigint;
 BEGIN
     v_calls := ARRAY(SELECT c.id FROM calls c WHERE c.site_id = p_site AND (c.id = ANY (p_calls) OR c.merged_into = ANY (p_calls)));
@@ -315,13 +336,15 @@ BEGIN
     GET DIAGNOSTICS v_deliveries = ROW_COUNT;
     DELETE FROM lead_notices n WHERE n.site_id = p_site AND n.call_id = ANY (v_calls);
     GET DIAGNOSTICS v_notices = ROW_COUNT;
+    DELETE FROM lead_search l WHERE l.site_id = p_site AND l.call_id = ANY (v_calls);
+    GET DIAGNOSTICS v_found = ROW_COUNT;
     DELETE FROM calls c WHERE c.site_id = p_site AND c.id = ANY (v_calls);
     GET DIAGNOSTICS v_count = ROW_COUNT;
     IF v_entries <> '{}' THEN
         INSERT INTO counter_journal (site_id, entries, changed_at) VALUES (p_site, v_entries, now());
     END IF;
     RETURN jsonb_build_object('calls', v_count, 'intent_actions', v_actions, 'conversions', v_conversions,
-        'conversion_moves', v_moves, 'webhook_deliveries', v_deliveries, 'lead_notices', v_notices);
+        'conversion_moves', v_moves, 'webhook_deliveries', v_deliveries, 'lead_notices', v_notices, 'lead_search', v_found);
 END
 $$;
 
@@ -399,6 +422,6 @@ END
 $$;
 
 REVOKE EXECUTE ON FUNCTION privacy_keeper, find_person, person_sizes, begin_erasure, note_privacy, recent_privacy_acts,
-    erase_visits, erase_rest, erase_calls, open_erasure, add_erased, erasure_row, finish_erasure, change_privacy FROM PUBLIC;
+    erase_visits, drop_visits, erase_rest, settle_visitors, erase_calls, open_erasure, add_erased, erasure_row, finish_erasure, change_privacy FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION find_person, person_sizes, begin_erasure, note_privacy, erase_visits, erase_rest, erasure_row,
     finish_erasure, change_privacy TO opsmantik_app;

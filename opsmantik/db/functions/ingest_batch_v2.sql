@@ -466,33 +466,40 @@ BEGIN
             FROM unnest(v_touched, v_paid) AS t (place, is_paid)
             JOIN (SELECT x.*, row_number() OVER () AS place FROM unnest(p_sessions) x) d ON d.place = t.place
         ), parts AS (
-            SELECT e.site_id, e.entry, NULL::tally_draft AS tally, NULL::timestamptz AS event_at FROM unnest(v_entries) e
+            SELECT e.site_id, e.entry, NULL::tally_draft AS tally, NULL::timestamptz AS event_at, NULL::uuid AS call_id FROM unnest(v_entries) e
             UNION ALL
             SELECT t.site_id, ROW('events', sum(t.events), v_now, t.is_paid, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-                NULL, sum(t.conversions), sum(t.forms), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::counter_entry, NULL, NULL
+                NULL, sum(t.conversions), sum(t.forms), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::counter_entry, NULL, NULL, NULL
             FROM touched t WHERE NOT t.is_history AND t.events > 0 GROUP BY t.site_id, t.is_paid
             UNION ALL
             -- History that is written afterwards: each event at its own time.
             SELECT t.site_id, ROW('events', count(*), max(e.received_at), t.is_paid, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
                 NULL, count(*) FILTER (WHERE e.event_category = 'conversion'),
                 count(*) FILTER (WHERE e.event_category = 'conversion' AND e.event_action = 'form_submit'),
-                NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::counter_entry, NULL, NULL
+                NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::counter_entry, NULL, NULL, NULL
             FROM touched t JOIN unnest(p_events) e ON e.session_place = t.place
             WHERE t.is_history AND (v_events IS NULL OR e.id = ANY (v_stored))
             GROUP BY t.site_id, t.is_paid, date_bin('15 minutes', e.received_at, 'epoch')
             UNION ALL
-            SELECT t.site_id, NULL, NULL, max(t.received_at) FROM touched t GROUP BY t.site_id
+            SELECT t.site_id, NULL, NULL, max(t.received_at), NULL FROM touched t GROUP BY t.site_id
             UNION ALL
-            SELECT y.site_id, NULL, y, NULL FROM unnest(p_tally) y WHERE y.site_id IS NOT NULL
+            SELECT y.site_id, NULL, y, NULL, NULL FROM unnest(p_tally) y WHERE y.site_id IS NOT NULL
             UNION ALL
-            SELECT e.site_id, NULL, ROW(e.site_id, o.outcome, sum(o.n), date_trunc('hour', e.received_at))::tally_draft, NULL
+            SELECT e.site_id, NULL, ROW(e.site_id, o.outcome, sum(o.n), date_trunc('hour', e.received_at))::tally_draft, NULL, NULL
             FROM unnest(duplicates) AS x (place)
             CROSS JOIN LATERAL (SELECT (p_events[x.place]).site_id, (p_events[x.place]).received_at) e
             CROSS JOIN (VALUES ('duplicate', 1), ('stored', -1)) AS o (outcome, n) GROUP BY e.site_id, o.outcome, date_trunc('hour', e.received_at)
+            UNION ALL
+            -- Leads that are new, and those whose visits were merged anew: the fold looks at them (lead_search.sql).
+            SELECT i.site_id, NULL, NULL, NULL, i.id FROM unnest(p_intents) i
+            UNION ALL
+            SELECT c.site_id, NULL, NULL, NULL, c.id FROM (SELECT DISTINCT d.site_id FROM unnest(p_sessions) d) x
+            JOIN calls c ON c.site_id = x.site_id AND c.id = ANY (v_calls) WHERE v_calls IS NOT NULL
         )
-        INSERT INTO counter_journal (site_id, entries, tally, changed_at, last_event_at, last_intent_at)
+        INSERT INTO counter_journal (site_id, entries, tally, calls, changed_at, last_event_at, last_intent_at)
         SELECT p.site_id, coalesce(array_agg(p.entry) FILTER (WHERE p.entry IS DISTINCT FROM NULL), '{}'),
             coalesce(array_agg(p.tally) FILTER (WHERE p.tally IS DISTINCT FROM NULL), '{}'),
+            coalesce(array_agg(p.call_id) FILTER (WHERE p.call_id IS NOT NULL), '{}'),
             v_now, max(p.event_at), CASE WHEN p.site_id = ANY (called) THEN max(coalesce(p.event_at, v_now)) END
         FROM parts p GROUP BY p.site_id;
     END IF;

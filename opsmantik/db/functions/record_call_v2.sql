@@ -47,8 +47,8 @@ BEGIN
         coalesce(v_session.gclid, v_session.wbraid, v_session.gbraid),
         CASE WHEN v_session.gclid IS NOT NULL THEN 'gclid' WHEN v_session.wbraid IS NOT NULL THEN 'wbraid'
              WHEN v_session.gbraid IS NOT NULL THEN 'gbraid' END);
-    INSERT INTO counter_journal (site_id, entries, changed_at, last_intent_at)
-    VALUES (p_site, call_entries(p_site, ARRAY[p_id], 1), now(), now());
+    INSERT INTO counter_journal (site_id, entries, calls, changed_at, last_intent_at)
+    VALUES (p_site, call_entries(p_site, ARRAY[p_id], 1), ARRAY[p_id], now(), now());
 END
 $$;
 

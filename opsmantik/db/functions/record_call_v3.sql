@@ -86,8 +86,8 @@ BEGIN
         CASE WHEN p_click_id IS NOT NULL THEN p_click_kind WHEN v_session.gclid IS NOT NULL THEN 'gclid'
              WHEN v_session.wbraid IS NOT NULL THEN 'wbraid' WHEN v_session.gbraid IS NOT NULL THEN 'gbraid' END,
         p_direction, p_outcome, p_seconds);
-    INSERT INTO counter_journal (site_id, entries, changed_at, last_intent_at)
-    VALUES (p_site, call_entries(p_site, ARRAY[p_id], 1), now(), now());
+    INSERT INTO counter_journal (site_id, entries, calls, changed_at, last_intent_at)
+    VALUES (p_site, call_entries(p_site, ARRAY[p_id], 1), ARRAY[p_id], now(), now());
 END
 $$;
 

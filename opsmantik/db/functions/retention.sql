@@ -41,6 +41,7 @@ DECLARE
     v_calls uuid[];
 BEGIN
     PERFORM forget_facts_before(p_site, p_before);
+    PERFORM lock_counters(p_site);  -- so that no fold puts back what is taken away here
     v_calls := ARRAY(
         SELECT c.id FROM calls c
         WHERE c.site_id = p_site AND c.created_at < p_before AND c.merged_into IS NULL
@@ -52,6 +53,7 @@ BEGIN
     WHERE v.site_id = p_site AND v.call_id = ANY (v_calls) AND m.site_id = v.site_id AND m.conversion_id = v.id;
     DELETE FROM conversions v WHERE v.site_id = p_site AND v.call_id = ANY (v_calls);
     DELETE FROM intent_actions a WHERE a.site_id = p_site AND a.call_id = ANY (v_calls);
+    DELETE FROM lead_search l WHERE l.site_id = p_site AND l.call_id = ANY (v_calls);
     DELETE FROM calls c WHERE c.site_id = p_site AND c.id = ANY (v_calls);
     RETURN cardinality(v_calls);
 END

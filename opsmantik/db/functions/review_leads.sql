@@ -91,8 +91,8 @@ BEGIN
     INSERT INTO intent_actions (site_id, id, call_id, actor_kind, action, from_status, to_status, version, before, note)
     VALUES (p_site, p_action, p_call, 'rule', 'suspect', 'intent', 'suspicious', v_version, '{"status": "intent", "suspicion": []}',
         array_to_string(p_reasons, ', '));
-    INSERT INTO counter_journal (site_id, entries, changed_at, last_intent_at)
-    VALUES (p_site, v_before || call_entries(p_site, ARRAY[p_call], 1), now(), now());
+    INSERT INTO counter_journal (site_id, entries, calls, changed_at, last_intent_at)
+    VALUES (p_site, v_before || call_entries(p_site, ARRAY[p_call], 1), ARRAY[p_call], now(), now());
     IF v_is_new THEN
         PERFORM announce_lead(p_site, p_call, true);
     ELSE

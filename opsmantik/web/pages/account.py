@@ -9,6 +9,7 @@ from litestar import Response, get, post
 from litestar.response import Redirect
 
 from opsmantik.errors import TooManyRequests, Unprocessable
+from opsmantik.notifications import store as notifications
 from opsmantik.people import account_store
 from opsmantik.people import second_factor_store as factors
 from opsmantik.people import store as people
@@ -45,11 +46,13 @@ async def _account_page(
     account = await people.account_by_email(state.database, request.state.person.email)
     factor = await factors.own(state.database, state.keyring, asker(request))
     sign_ins = await account_store.sign_ins(state.database, asker(request))
+    async with state.database.as_person(asker(request)) as (connection, whole):
+        wishes = await notifications.own_wishes(connection, whole.sites, request.state.person.user_id)
     given = {"done": None, "new_email": "", **context}
     return page(
         request, "account.html", view=view, status=status,
         languages=[(language, catalogue(language)["name"]) for language in LANGUAGES], themes=THEMES,
-        has_password=account is not None and account.password_hash is not None,
+        wishes=wishes, has_password=account is not None and account.password_hash is not None,
         has_factor=factor is not None and factor.confirmed_at is not None,
         sign_ins=[(each, device_words(view, each.user_agent)) for each in sign_ins],
         problem_at=problem[0], problem=problem[1], can_mail=state.mailer.is_on, providers=state.oidc.listed,

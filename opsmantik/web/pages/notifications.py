@@ -1,4 +1,5 @@
-"""One's own wish to be told of a site's new leads by mail, in its settings; and the link that ends such mail."""
+"""One's own wish to be told of a site's new leads by mail, in its settings, beside that for summaries
+(pages/summary.py); and the link that ends such mail."""
 
 from __future__ import annotations
 
@@ -9,9 +10,11 @@ from litestar import Response, get, post
 from litestar.response import Redirect
 
 from opsmantik.errors import NotFound, Unprocessable
-from opsmantik.notifications import store
+from opsmantik.notifications import store, summary_store
 from opsmantik.notifications.quiet import PACES
 from opsmantik.notifications.store import Wish
+from opsmantik.notifications.summary import PACES as SUMMARY_PACES
+from opsmantik.notifications.summary import next_at
 from opsmantik.people.capabilities import Capability
 from opsmantik.web.guard import needs
 from opsmantik.web.login import form_of
@@ -29,21 +32,27 @@ def _time(text: str) -> time | None:
     return time.fromisoformat(text).replace(second=0, microsecond=0, tzinfo=None) if text else None
 
 
-async def _wish_page(
-    request: PageRequest, wish: Wish | None = None, *, problem: bool = False
+async def wish_page(
+    request: PageRequest, wish: Wish | None = None, *, problem: bool = False, refusal: str = ""
 ) -> Response[Any]:
+    """The page, with what is wrong with the one form (``problem``), or in words with the other (``refusal``)."""
     async with settings_of(request) as (connection, site):
-        wish = wish or await store.own_wish(connection, site.id, request.state.person.user_id)
+        user_id = request.state.person.user_id
+        wish = wish or await store.own_wish(connection, site.id, user_id)
+        summary = await summary_store.own_summary(connection, site.id, user_id)
+    view = view_of(request, site.time_zone)
+    due = None if summary.pace == "off" else next_at(summary.pace, summary.hour, site.time_zone, view.now)
     return settings_page(
-        request, PART, site, status=422 if problem else 200, wish=wish, paces=PACES, problem=problem,
-        is_mail_on=request.app.state.mailer.is_on, saved="saved" in request.query_params,
+        request, PART, site, status=422 if problem or refusal else 200, wish=wish, paces=PACES, problem=problem,
+        is_mail_on=request.app.state.mailer.is_on, saved="saved" in request.query_params, summary=summary,
+        summary_paces=SUMMARY_PACES, due=due, refusal=refusal, done=request.query_params.get("summary", ""),
     )  # fmt: skip
 
 
 @get(HERE, opt=READS)
 async def show_notifications(request: PageRequest) -> Response[Any]:
     """How one is told."""
-    return await _wish_page(request)
+    return await wish_page(request)
 
 
 @post(HERE, opt=READS)
@@ -58,7 +67,7 @@ async def change_notifications(request: PageRequest) -> Response[Any]:
         async with settings_of(request, write=True) as (connection, site):
             await store.put_wish(connection, site.id, wish, view_of(request).language)
     except (Unprocessable, ValueError):
-        return await _wish_page(request, Wish(pace if pace in PACES else "off"), problem=True)
+        return await wish_page(request, Wish(pace if pace in PACES else "off"), problem=True)
     return Redirect(f"/sites/{request.path_params['site_id']}/settings/{PART}?saved", status_code=303)
 
 

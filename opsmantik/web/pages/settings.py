@@ -7,10 +7,8 @@ Each part is a module of its own beside this one, with a template that extends `
 from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
-from uuid import UUID
 
 from litestar import Response, get
-from litestar.response import Redirect
 
 from opsmantik.dashboard.asked import AskedSite
 from opsmantik.people.capabilities import Capability
@@ -23,25 +21,45 @@ settings_of = site_of
 
 
 class Part(NamedTuple):
-    """One part of the settings, at /sites/{id}/settings/{name}, and what opening it needs."""
+    """One part of the settings: its name in the words, what opening it needs, and under which heading it stands.
+
+    Its path is that below /sites/{id}; ``settings/{name}`` where it says none.
+    """
 
     name: str
     needs: Capability
+    group: str
+    path: str = ""
 
 
-# First what makes the site work, then who works with it, then what leaves it, then what is rare.
+class Group(NamedTuple):
+    """A heading of the list, and the parts under it that the asker may open: name and path of each."""
+
+    name: str
+    parts: list[tuple[str, str]]
+
+
+# The headings in their order: what makes the site, who works with it, what leaves it, what keeps it safe.
+GROUPS: Final = ("site", "people", "out", "safety")
+# Within a heading first what everybody needs, then what is rare.
 PARTS: Final[tuple[Part, ...]] = (
-    Part("origins", Capability.WRITE),
-    Part("refused", Capability.TEND),
-    Part("limits", Capability.WRITE),
-    Part("members", Capability.MEMBERS),
-    Part("notifications", Capability.READ),
-    Part("webhooks", Capability.WRITE),
-    Part("keys", Capability.KEYS),
-    Part("privacy", Capability.ERASE),
-    Part("log", Capability.WRITE),
-    Part("membership", Capability.READ),
-    Part("ownership", Capability.OWN),
+    Part("general", Capability.WRITE, "site"),
+    Part("values", Capability.WRITE, "site"),
+    Part("rules", Capability.WRITE, "site"),
+    Part("origins", Capability.WRITE, "site"),
+    Part("install", Capability.READ, "site", "install"),
+    Part("health", Capability.READ, "site", "health"),
+    Part("members", Capability.MEMBERS, "people"),
+    Part("notifications", Capability.READ, "people"),
+    Part("membership", Capability.READ, "people"),
+    Part("ownership", Capability.OWN, "people"),
+    Part("sharing", Capability.WRITE, "out"),
+    Part("webhooks", Capability.WRITE, "out"),
+    Part("keys", Capability.KEYS, "out"),
+    Part("refused", Capability.TEND, "safety"),
+    Part("limits", Capability.WRITE, "safety"),
+    Part("privacy", Capability.ERASE, "safety"),
+    Part("log", Capability.WRITE, "safety"),
 )
 
 
@@ -50,22 +68,27 @@ def settings_page(
 ) -> Response[Any]:
     """A part's page, with the way to the other parts that this asker may open."""
     return site_page(
-        request, f"settings_{part}.html", site, "settings", status=status,
-        part=part, parts=_open_to(site), **context,
+        request, f"settings_{part}.html", site, "settings", status=status, part=part, groups=open_to(site), **context,
     )  # fmt: skip
 
 
-def _open_to(site: AskedSite) -> list[str]:
-    return [other.name for other in PARTS if may(site, other.needs)]
+def open_to(site: AskedSite) -> list[Group]:
+    """The list of parts as this asker has it; no heading over nothing."""
+    found = []
+    for name in GROUPS:
+        open_parts = [part for part in PARTS if part.group == name and may(site, part.needs)]
+        if open_parts:
+            paths = [(part.name, part.path or f"settings/{part.name}") for part in open_parts]
+            found.append(Group(name, paths))
+    return found
 
 
 @get("/sites/{site_id:uuid}/settings", opt=READS)
-async def show_settings(request: PageRequest) -> Redirect:
-    """To the first part that is the asker's to open."""
+async def show_settings(request: PageRequest) -> Response[Any]:
+    """All parts that are the asker's to open, each with what it is for."""
     async with settings_of(request) as (_, site):
-        parts = _open_to(site)
-    site_id: UUID = site.id
-    return Redirect(f"/sites/{site_id}/settings/{parts[0]}", status_code=303)
+        pass
+    return settings_page(request, "index", site)
 
 
 HANDLERS: Final = [show_settings]

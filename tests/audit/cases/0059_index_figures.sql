@@ -1,0 +1,1 @@
+-- Nothing is wrong by it: it tells figures. tests/audit/test_told.py reads them.

@@ -1,0 +1,4 @@
+-- broken
+ALTER TABLE visitors SET UNLOGGED;
+-- finds: public\.visitors
+-- fixed
