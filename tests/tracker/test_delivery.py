@@ -75,7 +75,7 @@ async def test_a_queue_survives_leaving_the_page(case: Case, visitor: Visitor) -
 
     case.answer = lambda post: (200, {})
     page = await visitor.open(url)
-    await eventually(lambda: case.acts("phone_call"), within=8)
+    await eventually(lambda: case.acts("phone_call"), within=20)
     await quiet(case)
     assert nothing_twice(case)
     assert {event["id"] for event in kept} <= times_stored(case).keys()

@@ -92,7 +92,9 @@ async def test_the_list_holds_ones_own_sites_only(signed_in: Any, own_site: Any,
     assert "Secret Ltd" not in html
 
 
-@pytest.mark.parametrize("path", ["/", "/sites", "/sites/new", "/account", "/sites/0b9c8d7e-0000-4000-8000-000000000001"])
+@pytest.mark.parametrize(
+    "path", ["/", "/sites", "/sites/new", "/account", "/sites/0b9c8d7e-0000-4000-8000-000000000001"]
+)
 async def test_no_page_opens_without_signing_in(web: Any, path: str) -> None:
     answer = await web.browser().get(path)
     assert answer.status_code == 303
