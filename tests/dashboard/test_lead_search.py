@@ -220,6 +220,7 @@ async def test_a_site_is_read_by_whoever_may_and_by_nobody_else(
 # What it reads.
 
 LEADS = 60_000
+OTHERS = 20_000  # enough to show wherever they are read, too
 LAY = """
     INSERT INTO lead_search (site_id, call_id, created_at, decided_at, status, action, captured_by, is_paid,
         has_click_id, source, channel, campaign, keyword, matchtype, place, device, page, words)
@@ -229,7 +230,7 @@ LAY = """
         'Organic', 'organic_search', CASE WHEN n < 25000 THEN 'old' ELSE 'k' || n % 20 END, 'keyword ' || n % 500, 'e',
         'City/' || n % 30, 'mobile', '/p' || n % 10,
         'tel:+90532' || lpad((n * 7919 % 10000000)::text, 7, '0') || ' keyword vinc' || n % 500
-    FROM (SELECT n, now() - interval '600 days' + n * interval '14 min' AS at FROM generate_series(1, 60000::bigint) n) x
+    FROM (SELECT n, now() - interval '600 days' + n * interval '14 min' AS at FROM generate_series(1, $2::bigint) n) x
 """
 
 
@@ -240,7 +241,7 @@ class Laid(NamedTuple):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def laid(database: Any, owner: Any) -> Laid:
-    """Many leads of one site, and as many of another one's, as far as the search knows of them."""
+    """Many leads of one site, and a third as many of another one's, as far as the search knows of them."""
     member, sites = uuid4(), [uuid4(), uuid4()]
     admin = await asyncpg.connect(database.admin)
     try:
@@ -249,12 +250,12 @@ async def laid(database: Any, owner: Any) -> Laid:
             "INSERT INTO users (id, email) VALUES ($1, $2)", member, f"{member.hex}@example.com"
         )
         await admin.execute("INSERT INTO profiles (id) VALUES ($1)", member)
-        for site_id in sites:
+        for site_id, leads in zip(sites, (LEADS, OTHERS), strict=True):
             await admin.execute(
                 "INSERT INTO sites (id, user_id, public_id, name, domain) VALUES ($1, $2, $3, 'Shop', 'shop.example')",
                 site_id, member, site_id.hex,
             )  # fmt: skip
-            await admin.execute(LAY, site_id)
+            await admin.execute(LAY, site_id, leads)
         await admin.execute("VACUUM ANALYZE lead_search")
     finally:
         await admin.close()

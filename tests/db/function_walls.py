@@ -110,6 +110,7 @@ FRESH = BY_TYPE["uuid"]
 FROM_ROWS = {
     "change_site_general.p_seen": ("sites", "updated_at"),
     "change_site_values.p_seen": ("sites", "updated_at"),
+    "change_site_values_v2.p_seen": ("sites", "updated_at"),
     "change_site_rules.p_seen": ("sites", "updated_at"),
     "accept_invite.p_hash": ("invites", "token_hash"),
     "change_own_password.p_was": ("users", "password_hash"),
@@ -246,7 +247,7 @@ def _is_something(value: Any) -> bool:
 
 
 async def call(
-    walls: Walls, who: Who, question: Question, untouched: dict[str, str], held: set[tuple[str, str, str]]
+    walls: Walls, who: Who, question: Question, untouched: Fingerprints, held: set[tuple[str, str, str]]
 ) -> Answer:
     """Call it as the application's role in this person's transaction, look, and take it back."""
     admin = walls.admin
@@ -262,8 +263,8 @@ async def call(
         rows = [None if row[0] is None else json.loads(row[0]) for row in found if not row[1]]
         if found and found[-1][1]:  # it has written something: a number was given to the transaction
             await admin.execute("RESET SESSION AUTHORIZATION")
-            now = await fingerprints(walls)
-            changed = {whose for whose in now if now[whose] != untouched[whose]}
+            now = await fingerprints(walls, only=await written(walls))
+            changed = {whose for whose in now if not now[whose].items() <= untouched[whose].items()}
             raised = await roles_held(walls) - held
     except asyncpg.PostgresError as refusal:
         error = refusal
@@ -281,12 +282,27 @@ async def roles_held(walls: Walls) -> set[tuple[str, str, str]]:
     return {tuple(row) for row in rows}
 
 
-async def fingerprints(walls: Walls, *, owners_only: bool = False) -> dict[str, str]:
-    """Of each half: a digest of all of its rows, by site or by person; ``owners_only``: not of the other people's."""
+async def written(walls: Walls) -> set[int]:
+    """The tables that this transaction may have written to: nobody changes a row without a lock that lasts to its end."""
+    rows = await walls.admin.fetch(
+        "SELECT DISTINCT coalesce(pg_partition_root(relation), relation)::oid AS place FROM pg_locks WHERE pid = pg_backend_pid()"
+        " AND locktype = 'relation' AND granted AND mode NOT IN ('AccessShareLock', 'RowShareLock')"
+    )
+    return {row["place"] for row in rows}
+
+
+# Of each half: its tables, and of each a digest of the half's rows in it.
+Fingerprints = dict[str, dict[str, str | None]]
+
+
+async def fingerprints(
+    walls: Walls, *, owners_only: bool = False, only: set[int] | None = None
+) -> Fingerprints:
+    """Of each half, by site or by person; ``owners_only``: not of the other people's rows; ``only``: of these tables."""
     parts = []
     for table in walls.catalogue.tables:
         column = table.site_column or table.person_column
-        if column is None:
+        if column is None or (only is not None and table.oid not in only):
             continue
         for half in HALVES:
             whose = [walls.world.site(half)] if table.site_column else [walls.world.person(half)]
@@ -303,8 +319,10 @@ async def fingerprints(walls: Walls, *, owners_only: bool = False) -> dict[str, 
                 f"SELECT {quote_literal(OWNERS)}, '{table.place}', md5(string_agg(t::text, '' ORDER BY t::text))"
                 f" FROM {table.place} t WHERE '{walls.world.person(A)}' IN ({', '.join(naming)})"
             )
-    rows = await walls.admin.fetch(" UNION ALL ".join(parts) + " ORDER BY 1, 2")
-    return {one: str([row["digest"] for row in rows if row["half"] == one]) for one in (*HALVES, OWNERS)}
+    found: Fingerprints = {whose: {} for whose in (*HALVES, OWNERS)}
+    for row in await walls.admin.fetch(" UNION ALL ".join(parts)) if parts else ():
+        found[row["half"]][row["place"]] = row["digest"]
+    return found
 
 
 def _naming_people(walls: Walls, table: Relation) -> list[str]:
