@@ -7,7 +7,7 @@ from typing import Final
 from opsmantik.audit.crossings import crossings
 from opsmantik.audit.house import house, signatures
 from opsmantik.audit.indexes import fleeting_tables, index_purposes, planned_indexes, unindexed_keys
-from opsmantik.audit.model import lead_model
+from opsmantik.audit.model import lead_model, trackers
 from opsmantik.audit.plans import plans
 from opsmantik.audit.run import Given
 from opsmantik.audit.statistics import statistics
@@ -22,5 +22,6 @@ GIVEN: Final[Given] = {
     "planned_indexes": planned_indexes,
     "plans": plans,
     "statistics": statistics,
+    "trackers": trackers,
     "unindexed_keys": unindexed_keys,
 }

@@ -22,6 +22,7 @@ WRITERS: Final[dict[str, tuple[str, set[str]]]] = {
     "clear_leads": (INGEST, {"calls"}),
     "suspect_lead": (DECISIONS, {"calls"}),
     "decide_intent": (DECISIONS, {"calls"}),
+    "shift_conversions": (UPKEEP, {"calls"}),
     "drop_visits": (PRIVACY, {"sessions", "events"}),
     "remove_test_visits": (PRIVACY, {"sessions"}),
     "erase_calls": (PRIVACY, {"calls"}),
@@ -30,6 +31,8 @@ WRITERS: Final[dict[str, tuple[str, set[str]]]] = {
     "forget_addresses": (PRIVACY, {"sessions"}),
     "drop_month_of_events": (PRIVACY, {"a month"}),
     "drop_month_of_visits": (PRIVACY, {"a month"}),
+    "put_back_visits": (UPKEEP, {"sessions"}),
+    "put_back_events": (UPKEEP, {"events"}),
     "copy_month": (UPKEEP, {"a month"}),
     "leave_default": (UPKEEP, {"a month"}),
 }

@@ -7,6 +7,7 @@ from typing import Any
 from opsmantik.audit.needs import Catalogue
 from opsmantik.conversions.ledger import STAGE_WEIGHT
 from opsmantik.intents import status
+from opsmantik.sites.trackers import TRACKER
 
 
 async def lead_model(connection: Any, there: Catalogue) -> dict[str, Any]:
@@ -24,3 +25,8 @@ async def lead_model(connection: Any, there: Catalogue) -> dict[str, Any]:
         "first": list(status.first_generation()),
         "stage_weight": STAGE_WEIGHT,
     }
+
+
+async def trackers(connection: Any, there: Catalogue) -> dict[str, Any]:
+    """``oldest``: the version of the tracker that lacks nothing; older ones lose something of what they see."""
+    return {"oldest": TRACKER}

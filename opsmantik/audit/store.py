@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
+from uuid import UUID
 
 import msgspec
 
+from opsmantik.audit.checks import Level
 from opsmantik.audit.findings import Report
 from opsmantik.db.sql import queries
+from opsmantik.event import new_id
 
 SQL = queries(Path(__file__).with_name("queries.sql"))
 KEPT: Final = 400
@@ -50,4 +54,63 @@ def _keys(report: Report, names: set[str]) -> set[str]:
 async def latest(connection: Any) -> Report | None:
     """The newest run."""
     row = await connection.fetchval(SQL.latest)
-    return None if row is None else msgspec.convert(row, Report, strict=False)
+    return _read(row)
+
+
+def _read(kept: Any) -> Report | None:
+    """A kept report; None for one of another version's shape: it is nothing to compare with or to show."""
+    try:
+        return None if kept is None else msgspec.convert(kept, Report, strict=False)
+    except msgspec.ValidationError:
+        return None
+
+
+class Runs(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest run and the one before it, if there are; ``asked_at``: since when another is asked for."""
+
+    newest: Report | None
+    before: Report | None
+    asked_at: datetime | None
+
+
+class SiteFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with one site. There is no ``detail`` where it would name another; no ``remedy`` where that is not the
+    site's to do."""
+
+    stem: str
+    name: str
+    group: str
+    title: str
+    level: Level
+    detail: str | None
+    remedy: str | None
+
+
+class SiteAudit(msgspec.Struct, frozen=True):
+    """The newest run, as far as it is about one site; errors first."""
+
+    started_at: datetime
+    findings: list[SiteFinding]
+
+
+Asked = Literal["asked", "lately", "under_way"]
+
+
+async def runs(connection: Any) -> Runs:
+    """As whoever runs the platform; the database refuses everybody else."""
+    rows = await connection.fetch(SQL.platform, 2)
+    found = [report for row in rows if (report := _read(row["report"]))]
+    newest, before, *_ = (*found, None, None)
+    return Runs(newest=newest, before=before, asked_at=rows[0]["asked_at"])
+
+
+async def of_site(connection: Any, site_id: UUID) -> SiteAudit | None:
+    """What the newest run found about a site of the asker's; None: there was no run."""
+    row = await connection.fetchrow(SQL.of_site, site_id)
+    return None if row is None else msgspec.convert(dict(row), SiteAudit, strict=False)
+
+
+async def ask(connection: Any) -> Asked:
+    """Ask for a run now, as whoever runs the platform: "lately" and "under_way" say why there is none."""
+    answer: Asked = await connection.fetchval(SQL.ask, new_id())
+    return answer

@@ -20,6 +20,8 @@ from opsmantik.audit import outputs, run, store
 from opsmantik.audit.checks import GROUPS, LEVELS, Check, Level, all_checks
 from opsmantik.audit.findings import NOTHING, Baseline, Report, read_baseline
 from opsmantik.audit.given import GIVEN
+from opsmantik.audit.report import write as reports
+from opsmantik.audit.report.document import Document
 from opsmantik.cli import logs
 from opsmantik.db import embedded
 from opsmantik.errors import DatabaseUnavailable, NotFound, Unprocessable
@@ -78,16 +80,61 @@ def list_checks() -> None:
     Console().print(table)
 
 
-async def _audit(
-    dsn: str, checks: list[Check], accepted: Baseline, seconds: int, *, whole: bool, quiet: bool
-) -> tuple[Report, store.Change | None]:
-    own = "" if dsn else _own_dsn()
+@app.command("report")
+def report(
+    kind: Annotated[
+        str,
+        typer.Argument(help="phase0: the whole database, in figures. backlog: what is to be done, and how."),
+    ],
+    dsn: Annotated[str, typer.Option(help="Another database, which is only read; ours if not given.")] = "",
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown, which is the rule.")] = False,
+    as_html: Annotated[
+        bool, typer.Option("--html", help="As a page with charts that needs nothing else.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write there instead of here.")
+    ] = None,
+    baseline: Annotated[Path | None, typer.Option(help="What may stay, why and until when (TOML).")] = None,
+    seconds: Annotated[
+        int, typer.Option(min=1, help="The longest that one check may take.")
+    ] = run.STATEMENT_SECONDS,
+) -> None:
+    """Run every check and write what the database is, or what is to be done to it."""
+    if kind not in reports.KINDS:
+        raise NotFound(what=f"report {kind}; there are {' and '.join(reports.KINDS)}")
+    if as_markdown and as_html:
+        raise Unprocessable(reason="one form at a time: --markdown or --html")
+    accepted = read_baseline(baseline) if baseline else NOTHING
+    made = asyncio.run(_document(dsn, kind, accepted, seconds))
+    _write(reports.WRITERS["html" if as_html else "markdown"](made), output)
+
+
+async def _document(dsn: str, kind: str, accepted: Baseline, seconds: int) -> Document:
+    connection = await _connect(dsn, "" if dsn else _own_dsn())
     try:
-        connection = await run.connect(dsn or own)
+        found = await run.audit(
+            connection, list(all_checks()), GIVEN, baseline=accepted, statement_seconds=seconds
+        )
+        return await reports.document(connection, found, kind)
+    finally:
+        await connection.close()
+
+
+async def _connect(dsn: str, own: str) -> Any:
+    """To another database, or to ours."""
+    try:
+        return await run.connect(dsn or own)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
         raise (
             Unprocessable(reason=f"the database cannot be reached: {error}") if dsn else DatabaseUnavailable
         ) from None
+
+
+async def _audit(
+    dsn: str, checks: list[Check], accepted: Baseline, seconds: int, *, whole: bool, quiet: bool
+) -> tuple[Report, store.Change | None]:
+    own = "" if dsn else _own_dsn()
+    connection = await _connect(dsn, own)
     show = errors.status("Looking") if errors.is_terminal and not quiet else None
     try:
         if show:
@@ -172,6 +219,13 @@ def _print(report: Report, changed: store.Change | None, console: Console) -> No
         console.print(table)
     for result in report.unknown():
         console.print(f"[red]not answered[/] {result.stem}: {result.reason}", highlight=False)
+    hidden = [result for result in report.results if (result.reason or "").startswith(run.HIDES)]
+    if hidden:
+        console.print(
+            f"[yellow]not asked[/] {len(hidden)} checks, as {run.HIDES} from this role. Ask as the tables' owner, or as a"
+            " role with BYPASSRLS.",
+            highlight=False,
+        )
     for words in report.expired:
         console.print(f"[yellow]no longer accepted[/] {words}", highlight=False)
     for words in report.unused:

@@ -52,6 +52,7 @@ async def second_session(dsn: str, statements: str) -> AsyncIterator[None]:
         connection.terminate()
 
 
+@pytest.mark.slow
 async def test_the_healthy_database_is_clean(healthy: Dsns) -> None:
     report = await audited(healthy.owner)
     assert {r.stem: r.reason for r in report.unknown()} == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import asyncpg
+import pytest
 import pytest_asyncio
 
 from opsmantik.audit.findings import Report
@@ -60,6 +61,7 @@ def wrong(report: Report) -> dict[str, set[str]]:
     }
 
 
+@pytest.mark.slow
 async def test_indexes_partitions_and_performance_of_another_database(elsewhere: str) -> None:
     stems = [
         stem for stem, check in CHECKS.items() if check.group in ("indexes", "partitions", "performance")

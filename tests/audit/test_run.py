@@ -128,12 +128,14 @@ async def test_a_check_that_fails_takes_no_other_with_it_and_leaves_nothing_behi
     assert report.results[0].reason == "DivisionByZeroError: division by zero"
 
 
+@pytest.mark.slow
 async def test_a_check_that_takes_too_long_is_cut_off(database: Dsns, check: Any) -> None:
     slow = check("SELECT pg_sleep(20);\n-- then\n" + ROW.format(name="thing", level="warn"))
     report = await asyncio.wait_for(audited(database.owner, slow, statement_seconds=1), 10)
     assert (report.results[0].reason or "").startswith("QueryCanceledError")
 
 
+@pytest.mark.slow
 async def test_a_lock_is_waited_for_a_second(database: Dsns, check: Any) -> None:
     holder = await asyncpg.connect(database.owner)
     async with holder.transaction():

@@ -19,6 +19,8 @@ from opsmantik.db.embedded import EmbeddedServer
 from tests.conftest import Dsns
 from tests.conftest import run as run_now
 
+pytestmark = pytest.mark.slow
+
 CHECKS = {check.name: check for check in all_checks()}
 WALLS = [check for check in CHECKS.values() if check.group in ("tenancy", "contracts")]
 OLD = Path(__file__).parents[1] / "first_generation"

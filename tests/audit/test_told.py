@@ -16,6 +16,8 @@ from opsmantik.audit.statistics import statistics
 from tests.audit.test_cases import audited
 from tests.conftest import Dsns
 
+pytestmark = pytest.mark.slow
+
 
 async def told(dsns: Dsns, stem: str) -> dict[str, Finding]:
     result = (await audited(dsns.owner, stem)).results[0]

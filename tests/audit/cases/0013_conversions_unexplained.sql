@@ -34,7 +34,15 @@ UPDATE conversions SET due_at = now() WHERE state = 'held';
 WITH gone AS (UPDATE conversions SET state = 'queued' WHERE state = 'held' AND site_id = (SELECT min(id::text)::uuid FROM sites) RETURNING site_id, id)
 INSERT INTO conversion_moves (site_id, id, conversion_id, from_state, to_state)
 SELECT g.site_id, gen_random_uuid(), g.id, 'held', 'queued' FROM gone g;
+INSERT INTO conversion_routes (site_id, adapter) SELECT min(id::text)::uuid, 'data_manager' FROM sites;
 SELECT rebuild_counters(id) FROM sites;
 -- finds: site .*0001
 -- fixed
-UPDATE conversions SET updated_at = now() WHERE state = 'queued';
+UPDATE conversion_routes SET adapter = 'file';
+-- broken: a batch that no sender comes for
+INSERT INTO conversion_routes (site_id, adapter) SELECT min(id::text)::uuid, 'data_manager' FROM sites;
+INSERT INTO conversion_batches (site_id, id, kind, adapter, destination, size, attempts, next_at)
+SELECT site_id, gen_random_uuid(), 'new', adapter, '{}', 1, 1, now() - interval '2 hours' FROM conversion_routes;
+-- finds: site .*0001
+-- fixed
+UPDATE conversion_routes SET is_on = false;
