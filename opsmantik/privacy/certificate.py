@@ -16,8 +16,9 @@ from opsmantik.privacy.store import ErasureRow, SitePrivacy
 from opsmantik.privacy.subject import Seals
 
 VERSION: Final = 1
-OUTSIDE: Final = ("backups", "ad_platforms", "mail_and_webhooks", "visitors_device")
-"""Where else something may be, by the words for it; nobody can erase it from here."""
+OUTSIDE: Final = ("archive", "backups", "ad_platforms", "mail_and_webhooks", "visitors_device")
+"""Where else something may be, by the words for it. From here nobody can erase it, but for the first: archived months,
+named as long as they are still to be gone through, which takes hours at most."""
 
 
 def signed(row: ErasureRow, site: SitePrivacy, seals: Seals, finished_at: datetime) -> bytes:
@@ -47,7 +48,7 @@ def told(row: ErasureRow, site: SitePrivacy, finished_at: datetime) -> dict[str,
         "erased": dict(tables),
         "erased_by_month": {month: dict(counts) for month, counts in months.items()},
         "sent_conversions": {"count": len(row.sent_orders), "order_ids": sorted(row.sent_orders)},
-        "outside": list(OUTSIDE),
+        "outside": [place for place in OUTSIDE if place != "archive" or row.archived],
     }  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from opsmantik.event import new_id
 from opsmantik.keyring import Keyring, Sealed
 from opsmantik.privacy import store
 from opsmantik.privacy.certificate import signed
+from opsmantik.privacy.store import ErasureRow
 from opsmantik.privacy.subject import MOST_VISITS, Found, Seals, Size, Subject
 
 COLUMN: Final = "erasures.subject"
@@ -105,10 +106,27 @@ async def resume(
         raise NotFound(what="erasure")
     if row.certificate is not None:
         return row.certificate
+    return await _carry_out(transactions, site_id, erasure_id, _opened(row, keyring), seals)
+
+
+async def work_of(
+    connection: Any, site_id: UUID, erasure_id: UUID, keyring: Keyring
+) -> tuple[Subject, Found]:
+    """Whom an erasure is about that still has to be carried out somewhere, and what was found of them at first.
+
+    Raises :class:`~opsmantik.errors.NotFound`, and as :func:`resume`.
+    """
+    row = await store.erasure(connection, site_id, erasure_id)
+    if row is None or row.subject is None:
+        raise NotFound(what="erasure under way")
+    work = _opened(row, keyring)
+    return work.subject, work.found
+
+
+def _opened(row: ErasureRow, keyring: Keyring) -> _Work:
     assert row.subject is not None and row.key_id is not None
-    opened = keyring.open(Sealed(row.key_id, row.subject), COLUMN, erasure_id)
-    work = msgspec.json.decode(opened, type=_Work)
-    return await _carry_out(transactions, site_id, erasure_id, work, seals)
+    opened = keyring.open(Sealed(row.key_id, row.subject), COLUMN, row.id)
+    return msgspec.json.decode(opened, type=_Work)
 
 
 async def _carry_out(

@@ -30,7 +30,8 @@ SELECT erase_rest($1, $2, $3, $4, $5, $6);
 
 -- name: erasure_row
 SELECT (r).id, (r).at, (r).requested_name, (r).kind, (r).subject_hash, (r).with_taps, (r).subject, (r).key_id, (r).parts,
-    (r).sent_orders, (r).finished_at, (r).certificate, now() AS now
+    (r).sent_orders, (r).finished_at, (r).certificate, now() AS now,
+    EXISTS (SELECT FROM archive_erasures a WHERE a.site_id = $1 AND a.erasure_id = $2) AS archived
 FROM erasure_row($1, $2) AS r;
 
 -- name: finish_erasure

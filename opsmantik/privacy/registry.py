@@ -20,6 +20,7 @@ ERASED: Final[dict[str, str]] = {
     "intent_actions": BY_LEAD,
     "conversions": BY_LEAD + "; order ids that a platform has stay on the certificate",
     "conversion_moves": "erased with the conversion",
+    "conversion_batch_items": "erased with the conversion",
     "webhook_deliveries": BY_LEAD,
     "lead_notices": BY_LEAD,
     "lead_search": BY_LEAD,
@@ -42,11 +43,14 @@ NOBODYS: Final[dict[str, str]] = {
     "invites": "people of the site, not visitors",
     "ownership_offers": "people of the site, not visitors",
     "webhooks": "addresses of the site's own programs",
+    "conversion_routes": "where a site's conversions go, and what opens it",
+    "conversion_batches": "sizes and times of what left together; what was in it stands in its items",
     "notice_wishes": "people of the site, not visitors",
     "share_links": "addresses of figures; nobody in them",
     "summary_wishes": "people of the site, not visitors",
     "saved_views": "what people of the site look for: names of theirs, and addresses of lists",
     "presences": "people of the site: which lead each looks at, by its id, for half a minute",
-    "erasures": "a keyed hash of the subject; sealed besides until it is finished",
+    "erasures": "a keyed hash of the subject; sealed besides until it is finished, in archived months as well",
+    "archive_erasures": "which erasure is still to be carried out in which archived month",
 }
 """What holds nothing of visitors, and why not."""

@@ -74,6 +74,8 @@ class ErasureRow(msgspec.Struct, frozen=True):
     finished_at: datetime | None
     certificate: bytes | None
     now: datetime
+    archived: bool = False
+    """Whether archived months are still to be gone through."""
 
 
 async def find(connection: Any, site_id: UUID, subject: Subject) -> Found:

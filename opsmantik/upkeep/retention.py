@@ -2,7 +2,8 @@
 
 Enters: the owner's connection, outside any transaction. Leads first, then months of events by dropping their partition
 where they have expired for every site, then visits in batches, then the months that are empty. Every batch is a transaction
-of its own, so it can be cut off anywhere, and nobody waits for it for long.
+of its own, so it can be cut off anywhere, and nobody waits for it for long. With an archive (``archive.py``) a month's rows
+are in its files before the first of them goes; where the files cannot be written, nothing of that month goes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
+
+from opsmantik.errors import OpsMantikError
+from opsmantik.upkeep import archive as archives
+from opsmantik.upkeep.archive import Archive
 
 log = structlog.get_logger()
 
@@ -27,8 +32,12 @@ MONTHS: Final = (
 TO_FORGET: Final = "SELECT id FROM sites WHERE NOT keep_ip AND NOT ip_forgotten ORDER BY id"
 
 
-async def expire(connection: Any, *, batch: int = BATCH) -> dict[str, Any]:
-    """Forget all that has expired, of every site. How many rows of what went, and which months whole."""
+async def expire(connection: Any, *, batch: int = BATCH, archive: Archive | None = None) -> dict[str, Any]:
+    """Forget all that has expired, of every site. How many rows of what went, and which months whole.
+
+    Raises what kept a month from being archived, after all else is done.
+    """
+    archived, failed = await _archive(connection, archive)
     gone: Counter[str] = Counter()
     dropped: list[str] = []
     sites: list[tuple[UUID, datetime]] = [(row["id"], row["before"]) for row in await connection.fetch(SITES)]
@@ -54,7 +63,26 @@ async def expire(connection: Any, *, batch: int = BATCH) -> dict[str, Any]:
             connection, "SELECT forget_addresses($1, $2)", row["id"], batch, batch=1
         )
     found: dict[str, Any] = {name: n for name, n in gone.items() if n}
-    return found | ({"dropped": dropped} if dropped else {})
+    if failed:
+        raise failed[0]
+    return found | ({"dropped": dropped} if dropped else {}) | ({"archived": archived} if archived else {})
+
+
+async def _archive(connection: Any, archive: Archive | None) -> tuple[list[str], list[Exception]]:
+    """Archive what is about to go, and what was begun before, even if it is off by now. Which months; what failed."""
+    if archive is None:
+        return [], []
+    months = await (archives.begin_all(connection) if archive.is_on else archives.unfinished(connection))
+    done: list[str] = []
+    failed: list[Exception] = []
+    for month in months:
+        try:
+            await archives.archive_month(connection, archive.directory, month)
+            done.append(f"{month:%Y-%m}")
+        except (OpsMantikError, OSError) as error:
+            log.error("archive.failed", month=f"{month:%Y-%m}", reason=str(error)[:300])
+            failed.append(error)
+    return done, failed
 
 
 async def _batches(connection: Any, statement: str, *values: Any, batch: int) -> int:

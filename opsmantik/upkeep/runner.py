@@ -9,7 +9,9 @@ by the next one and marked as lost.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -29,7 +31,7 @@ log = structlog.get_logger()
 
 HOUR = 3600.0
 CONNECT_SECONDS = 10.0
-# A run that takes longer than this hangs; its transaction is rolled back and the job tried again.
+# A run that takes longer than this, or than its job says, hangs; its transaction is rolled back and the job tried again.
 LONGEST_RUN_SECONDS = 1800.0
 FIRST_RETRY_SECONDS = 30.0
 
@@ -43,11 +45,24 @@ MARK_LOST = (
     "UPDATE upkeep_runs SET outcome = 'lost', finished_at = clock_timestamp()"
     " WHERE job = $1 AND finished_at IS NULL"
 )
-BEGIN = "INSERT INTO upkeep_runs (job) VALUES ($1) RETURNING id"
+WISHED = "DELETE FROM upkeep_wishes WHERE job = ANY ($1) RETURNING job"
+BEGIN = "INSERT INTO upkeep_runs (job, node) VALUES ($1, $2) RETURNING id"
 END = "UPDATE upkeep_runs SET finished_at = clock_timestamp(), outcome = $2, detail = $3 WHERE id = $1"
 LATEST = (
-    "SELECT DISTINCT ON (job) job, started_at, finished_at, outcome, detail FROM upkeep_runs"
+    "SELECT DISTINCT ON (job) job, started_at, finished_at, outcome, detail, node FROM upkeep_runs"
     " WHERE job = ANY ($1) ORDER BY job, started_at DESC"
+)
+# An advisory lock of one bigint: its upper half is the class, its lower half the object.
+HOLDERS = (
+    "SELECT j.job,"
+    " coalesce(nullif(split_part(a.application_name, ' upkeep ', 2), ''), a.application_name, 'session ' || l.pid)"
+    " AS holder"
+    " FROM unnest($1::text[]) AS j (job)"
+    " CROSS JOIN LATERAL (SELECT hashtextextended('opsmantik job: ' || j.job, 0) AS key) k"
+    " JOIN pg_locks l ON l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted"
+    "  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    "  AND l.classid = ((k.key >> 32) & 4294967295)::oid AND l.objid = (k.key & 4294967295)::oid"
+    " LEFT JOIN pg_stat_activity a ON a.pid = l.pid"
 )
 
 Detail = dict[str, Any]
@@ -64,6 +79,7 @@ class Job(msgspec.Struct, frozen=True):
     every_seconds: float
     run: Callable[[Any], Awaitable[Detail]]
     at_start: bool = True  # whether a server that starts makes sure by itself, however lately another did
+    longest_seconds: float | None = None  # what reads or writes whole tables may take longer than others
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -82,6 +98,12 @@ class Latest(msgspec.Struct, frozen=True):
     finished_at: datetime | None
     outcome: str | None
     detail: Detail | None
+    node: str | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None while it goes on."""
+        return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
 
 
 async def _partitions_ahead(connection: Any) -> Detail:
@@ -142,7 +164,7 @@ class Upkeep:
 
     async def start(self) -> None:
         """Begin in the background; the server need not wait for the first runs."""
-        self._task = asyncio.create_task(self._work(), name="upkeep")
+        self._task = asyncio.create_task(self._lanes(), name="upkeep")
 
     async def stop(self) -> None:
         """Cut off what is under way; its transaction is rolled back and the next start does it again."""
@@ -156,19 +178,39 @@ class Upkeep:
         """Whether it goes on."""
         return self._task is not None and not self._task.done()
 
-    async def _work(self) -> None:
-        turns = dict.fromkeys(self._failures, 0.0)
+    async def _lanes(self) -> None:
+        """One after another, but those that may take hours beside the others: the watchdog must not wait for them."""
+        lanes = [[job for job in self._jobs if bool(job.longest_seconds) is long] for long in (False, True)]
+        async with asyncio.TaskGroup() as group:
+            for lane in filter(None, lanes):
+                group.create_task(self._work(lane))
+
+    async def _work(self, jobs: Sequence[Job]) -> None:
+        turns = dict.fromkeys((job.name for job in jobs), 0.0)
         started: set[str] = set()
         while True:
-            for job in self._jobs:
-                if turns[job.name] > time.monotonic():
+            wished = await self._wished(list(turns))
+            for job in jobs:
+                if turns[job.name] > time.monotonic() and job.name not in wished:
                     continue
                 # Several nodes take turns, but at its own start each makes sure for itself.
-                again = job.name in started or not job.at_start
+                again = (job.name in started or not job.at_start) and job.name not in wished
                 fresh = job.every_seconds / 2 if again else 0.0
                 started.add(job.name)
                 turns[job.name] = time.monotonic() + await self._attempt(job, fresh)
             await asyncio.sleep(max(0.0, min(turns.values()) - time.monotonic()))
+
+    async def _wished(self, names: list[str]) -> set[str]:
+        """Jobs that somebody wants now. Whoever takes a wish runs the job."""
+        try:
+            connection = await connect(self._owner_dsn)
+            try:
+                rows = await connection.fetch(WISHED, names)
+            finally:
+                await _close(connection)
+        except Exception:  # the database is away: the jobs say so
+            return set()
+        return {row["job"] for row in rows}
 
     async def _attempt(self, job: Job, fresh_seconds: float) -> float:
         """Run a job and return the seconds until its next turn."""
@@ -209,12 +251,27 @@ async def latest_runs(connection: Any, jobs: Sequence[Job] = JOBS) -> dict[str, 
     return {row["job"]: Latest(**row) for row in rows}
 
 
+async def lease_holders(connection: Any, jobs: Sequence[Job] = JOBS) -> dict[str, str]:
+    """Who holds the lease of which job at this moment: the machine and process, as :func:`node_name` names it."""
+    rows = await connection.fetch(HOLDERS, [job.name for job in jobs])
+    return {row["job"]: row["holder"] for row in rows}
+
+
+def node_name() -> str:
+    """This process, among several of several machines. PostgreSQL keeps 63 bytes of a connection's name."""
+    return f"{socket.gethostname()[:30]}:{os.getpid()}"
+
+
 async def connect(owner_dsn: str) -> Any:
     """A connection as the owner. It waits for no lock for long: whoever waits holds up those behind."""
     connection = await asyncpg.connect(
         owner_dsn,
         timeout=CONNECT_SECONDS,
-        server_settings={"application_name": "opsmantik upkeep", "jit": "off", "lock_timeout": "5s"},
+        server_settings={
+            "application_name": f"opsmantik upkeep {node_name()}",
+            "jit": "off",
+            "lock_timeout": "5s",
+        },
     )
     await prepare_connection(connection)
     return connection
@@ -222,10 +279,10 @@ async def connect(owner_dsn: str) -> Any:
 
 async def _recorded_run(connection: Any, job: Job) -> Run:
     await connection.execute(MARK_LOST, job.name)
-    run_id = await connection.fetchval(BEGIN, job.name)
+    run_id = await connection.fetchval(BEGIN, job.name, node_name())
     began = time.monotonic()
     try:
-        async with asyncio.timeout(LONGEST_RUN_SECONDS):
+        async with asyncio.timeout(job.longest_seconds or LONGEST_RUN_SECONDS):
             run = Run(job.name, "ok", await job.run(connection))
     except Exception as error:
         log.exception("upkeep.failed", job=job.name)

@@ -13,7 +13,7 @@ AS $$ SELECT (date_trunc('month', now() AT TIME ZONE 'UTC') - make_interval(mont
 -- which the platform takes corrections and retractions. What was skipped or taken back before it was sent needs nothing.
 CREATE OR REPLACE FUNCTION needs_call(v conversions) RETURNS boolean LANGUAGE sql STABLE
 AS $$
-    SELECT (v).state IN ('held', 'queued') OR (v).updated_at > now() - interval '90 days'
+    SELECT (v).state IN ('held', 'queued') OR (v).batch_id IS NOT NULL OR (v).updated_at > now() - interval '90 days'
         AND ((v).state IN ('sent', 'accepted', 'matched', 'failed') OR (v).reason LIKE '%\_after\_sending')
 $$;
 
@@ -68,7 +68,7 @@ AS $$
         UNION ALL
         SELECT (SELECT min(k.created_month) FROM session_keys k WHERE k.site_id = p_site AND k.created_month > n.month)
         FROM next n WHERE n.month IS NOT NULL)
-    SELECT n.month FROM next n WHERE n.month < (p_before AT TIME ZONE 'UTC')::date
+    SELECT n.month FROM next n WHERE n.month < (p_before AT TIME ZONE 'UTC')::date AND NOT stays_for_archive(n.month)
 $$;
 
 -- Visits of a month that no lead is left of and that had ended in time, with their events. Returns how many.
@@ -163,7 +163,7 @@ DECLARE
     v_looked timestamptz := clock_timestamp();
     v_sites uuid[];
 BEGIN
-    IF to_regclass(format('parts.%I', v_part)) IS NULL THEN
+    IF to_regclass(format('parts.%I', v_part)) IS NULL OR stays_for_archive(p_month) THEN
         RETURN false;
     END IF;
     -- One look into the index for each site: who has events in it.
@@ -197,7 +197,7 @@ DECLARE
     v_part text := to_char(p_month, '"sessions_"YYYY_MM');
 BEGIN
     IF to_regclass(format('parts.%I', v_part)) IS NULL OR p_month >= date_trunc('month', now() AT TIME ZONE 'UTC') - interval '2 months'
-        OR to_regclass(format('parts.%I', to_char(p_month, '"events_"YYYY_MM'))) IS NOT NULL
+        OR stays_for_archive(p_month) OR to_regclass(format('parts.%I', to_char(p_month, '"events_"YYYY_MM'))) IS NOT NULL
         OR EXISTS (SELECT FROM sessions s WHERE s.created_month = p_month) THEN
         RETURN false;
     END IF;
