@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from opsmantik.attribution.targets import read_target
-from opsmantik.conversions.ledger import Click, SealedLead, one_click, order_id, row_of
+from opsmantik.conversions.ledger import Click, SealedLead, one_click, order_id, row_of, weights_of
 from opsmantik.event import new_id
 from opsmantik.intents.status import Stage, Status, from_first_generation
 
@@ -71,6 +71,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     conversion_time: str
     undo_minutes: int
     keep_ip: bool
+    stage_weights: Any = None
 
 
 class MatchedVisit(msgspec.Struct, frozen=True, kw_only=True):
@@ -269,7 +270,8 @@ def _conversion(
             tapped_at=by_name["occurred_at"], decided_at=by_name["confirmed_at"] or by_name["created_at"],
             sale_at=None,
             click=click, consent_marketing=marketing, consent_mode=site.consent_mode,
-            conversion_time=site.conversion_time, undo_minutes=site.undo_minutes, now=now,
+            conversion_time=site.conversion_time, undo_minutes=site.undo_minutes,
+            weights=weights_of(site.stage_weights), now=now,
         )
     )  # fmt: skip
     state, reason, due_at, at = str(row.state), row.reason, row.due_at, now

@@ -42,7 +42,9 @@ ON CONFLICT (site_id, user_id) DO NOTHING;
 SELECT note_act($1, $2, 'site.create', $3, $4), pg_notify('opsmantik_sites', $1::text);
 
 -- name: sites
-SELECT s.id, s.domain, s.region, s.currency, s.consent_mode, s.conversion_time, s.undo_minutes, s.keep_ip FROM sites s WHERE s.id = ANY ($1);
+SELECT s.id, s.domain, s.region, s.currency, s.consent_mode, s.conversion_time, s.undo_minutes, s.keep_ip,
+    s.config -> 'stage_weights' AS stage_weights
+FROM sites s WHERE s.id = ANY ($1);
 
 -- name: make_month
 SELECT make_month($1);

@@ -19,6 +19,7 @@ COMMANDS = {
     "up": ("up", "up"),
     "down": ("up", "down"),
     "serve": ("serve", "serve"),
+    "work": ("work", "work"),
     "db": ("db", "app"),
     "site": ("site", "app"),
     "user": ("user", "app"),

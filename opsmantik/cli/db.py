@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Annotated
 
 import typer
 
@@ -43,6 +44,25 @@ def migrate() -> None:
                 raise DatabaseUnavailable from lost
             time.sleep(0.5)
     typer.echo(f"{len(applied)} migrations applied." if applied else "The schema is up to date.")
+
+
+@app.command()
+def plan(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Say what `opsmantik db migrate` would lock, on how much, and who would stand still for how long; change nothing."""
+    import msgspec
+    from rich.console import Console
+
+    from opsmantik.cli.forecast import show
+    from opsmantik.db import embedded
+    from opsmantik.db.forecast import forecast
+
+    settings = environment.load()
+    embedded.require_running(settings)
+    found = asyncio.run(forecast(embedded.database_urls(settings)[0]))
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
+    else:
+        show(found, Console())
 
 
 async def bring_up_to_date(

@@ -26,7 +26,10 @@ from opsmantik.keyring import keyring
 from opsmantik.privacy import erasure
 from opsmantik.privacy import store as privacy
 from opsmantik.privacy.subject import Seals
-from opsmantik.upkeep import retention, runner
+from opsmantik.settings import Settings
+from opsmantik.upkeep import archive as archives
+from opsmantik.upkeep import archive_erasing, retention, runner, scheduled_imports, tending
+from opsmantik.upkeep.archive import Archive
 from opsmantik.upkeep.runner import HOUR, Detail, Job
 
 log = structlog.get_logger()
@@ -35,8 +38,40 @@ log = structlog.get_logger()
 CUT_OFF = timedelta(minutes=10)
 
 
+def archive_of(installation: Settings) -> Archive:
+    """Where this installation archives months, and whether it does."""
+    return Archive(
+        directory=installation.archive_directory or installation.home / "archive",
+        is_on=installation.archive == "on", months=installation.archive_months or None,
+    )  # fmt: skip
+
+
 async def _retention(connection: Any) -> Detail:
-    return await retention.expire(connection)
+    return await retention.expire(connection, archive=archive_of(environment.load()))
+
+
+async def _archive(connection: Any) -> Detail:
+    """Take whoever was erased out of archived months, too, and remove the files of those that are old enough."""
+
+    @asynccontextmanager
+    async def transactions() -> AsyncIterator[Any]:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL app.maintenance = 'on'")
+            yield connection
+
+    if not await connection.fetchval("SELECT EXISTS (SELECT FROM archived_months)"):
+        return {}
+    installation = environment.load()
+    archive = archive_of(installation)
+    seals = Seals(environment.secret(installation))
+    found: Detail = {}
+    if gone := await archive_erasing.carry_out(
+        connection, transactions, archive.directory, keyring(installation), seals
+    ):
+        found["erased"] = gone
+    if old := await archives.forget_old(connection, archive):
+        found["removed"] = old
+    return found
 
 
 async def _erasures(connection: Any) -> Detail:
@@ -64,6 +99,18 @@ async def _erasures(connection: Any) -> Detail:
                 "privacy.erasure_waits", site=str(site_id), erasure=str(erasure_id), reason=refused.code
             )
     return {"finished": finished, "waiting": len(waiting) - finished}
+
+
+async def _reindex(connection: Any) -> Detail:
+    """Rebuild the indexes that the audit finds to be mostly air: there is one estimate of that."""
+    check = [check for check in all_checks() if check.name == "bloated_indexes"]
+    reader = await audit.connect(embedded.database_urls(environment.load())[0])
+    try:
+        report = await audit.audit(reader, check, GIVEN)
+    finally:
+        await reader.close()
+    bloated = [finding.object for result in report.results for finding in result.findings]
+    return await tending.reindex(connection, bloated)
 
 
 async def _audit(connection: Any) -> Detail:
@@ -94,12 +141,17 @@ async def _audit(connection: Any) -> Detail:
     return {**found, "not_answered": len(unknown)} if wrong["error"] or wrong["warn"] or unknown else {}
 
 
+ARCHIVE = Job("archive", HOUR, _archive, longest_seconds=6 * HOUR)
 JOBS = (
     *runner.JOBS,
     Job("auto_approve", HOUR, auto.approve_all),
     Job("auto_junk", HOUR, auto.junk_all),
     Job("erasures", HOUR, _erasures),
-    Job("retention", 24 * HOUR, _retention, at_start=False),
+    Job("retention", 24 * HOUR, _retention, at_start=False, longest_seconds=6 * HOUR),
+    ARCHIVE,
+    Job("vacuum", 6 * HOUR, tending.vacuum, at_start=False, longest_seconds=6 * HOUR),
+    Job("reindex", 24 * HOUR, _reindex, at_start=False, longest_seconds=6 * HOUR),
     Job("audit", 24 * HOUR, _audit, at_start=False),
+    Job("scheduled_imports", scheduled_imports.EVERY_SECONDS, scheduled_imports.scheduled_imports),
     WATCH,
 )

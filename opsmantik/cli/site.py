@@ -75,10 +75,9 @@ def list_() -> None:
 def _with_database(installation: environment.Settings, work: Callable[[Database], Awaitable[T]]) -> T:
     """Do the work as the application's role: row security binds commands too."""
     embedded.require_running(installation)
-    _, app_dsn = embedded.database_urls(installation)
 
     async def run() -> T:
-        database = Database(app_dsn, max_size=1)
+        database = embedded.app_pool(installation, max_size=1)
         await database.open()
         try:
             return await work(database)

@@ -20,8 +20,9 @@ import msgspec
 import typer
 
 from opsmantik import clock
-from opsmantik.dashboard.cards.install_state import TEST_SENT, TRACKER
+from opsmantik.dashboard.cards.install_state import TEST_SENT
 from opsmantik.errors import Unprocessable
+from opsmantik.sites.trackers import TRACKER
 
 SECONDS: Final = 15.0
 ELSEWHERE: Final = "https://elsewhere.example"

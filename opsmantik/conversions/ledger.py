@@ -13,9 +13,9 @@ import enum
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -28,6 +28,7 @@ class Skip(enum.StrEnum):
     TEST_CLICK = "test_click"
     NO_CONSENT = "no_consent"
     TOO_OLD = "too_old"
+    VALUE_UNKNOWN = "value_unknown"
 
 
 class Withdrawal(enum.StrEnum):
@@ -40,7 +41,7 @@ class Withdrawal(enum.StrEnum):
 
 
 STAGE_WEIGHT: Final = "stage_weight"
-"""The reason of a row whose value is no amount but :data:`WEIGHTS`."""
+"""The reason of a row whose value is no amount but its stage's weight."""
 AFTER_SENDING: Final = "_after_sending"
 """Ends the reason of a row that was taken back when the platform had it: there it still has to be taken back."""
 REVISED: Final = "revised"
@@ -50,10 +51,16 @@ LONGEST_CLICK_AGE: Final = timedelta(days=90)
 """Google takes no conversion for an older click."""
 AFTER_CLICK: Final = timedelta(seconds=1)
 """A conversion must not precede its click, and times are sent in whole seconds."""
+EACH_CYCLE: Final = timedelta(seconds=1)
+"""Google takes a click and a second once, also under another order id: a lead that is sealed again is a second later."""
+Weights = Mapping[str | None, Decimal | None]
 WEIGHTS: Final[Mapping[str | None, Decimal]] = MappingProxyType(
     {None: Decimal(10), "contacted": Decimal(10), "offered": Decimal(50), "won": Decimal(100)}
 )
-"""By stage: what stands in for an amount that nobody gave. A seal without a stage has at least been contacted."""
+"""By stage: what stands in for an amount that nobody gave, where the site has said nothing else. A seal without a stage
+has at least been contacted."""
+NO_STAGE: Final = "none"
+"""The name, in a site's settings, of a seal without a stage."""
 
 # Real ids begin with the platform's own letters (Cj0K, EAIa, ...); these are typed by hand to try a page.
 _TEST_CLICK = re.compile(r"(?:test|demo|fake|dummy|sample|example)", re.IGNORECASE)
@@ -87,6 +94,8 @@ class SealedLead(msgspec.Struct, frozen=True, kw_only=True):
     conversion_time: str
     """The site's policy: intent or decision."""
     undo_minutes: int
+    weights: Weights = WEIGHTS
+    """The site's; see :func:`weights_of`."""
     now: datetime
 
 
@@ -98,10 +107,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     due_at: datetime
     occurred_at: datetime
-    value: Decimal
+    value: Decimal | None
+    """None: nobody gave an amount, and the site wants nothing to stand in for it."""
     currency: str
     click_id: str | None
     click_id_kind: ClickKind | None
+    clicked_at: datetime | None
 
 
 def row_of(lead: SealedLead) -> Row:
@@ -121,12 +132,35 @@ def row_of(lead: SealedLead) -> Row:
         currency=lead.currency,
         click_id=click.id if click else None,
         click_id_kind=click.kind if click else None,
+        clicked_at=click.at if click else None,
     )
 
 
-def worth_of(lead: SealedLead) -> tuple[Decimal, str | None]:
+def worth_of(lead: SealedLead) -> tuple[Decimal | None, str | None]:
     """The value, and its reason where it is no amount. An amount of nothing is an amount."""
-    return (WEIGHTS[lead.stage], STAGE_WEIGHT) if lead.amount is None else (lead.amount, None)
+    if lead.amount is not None:
+        return lead.amount, None
+    weight = lead.weights[lead.stage]
+    return weight, STAGE_WEIGHT if weight is not None else Skip.VALUE_UNKNOWN
+
+
+def weights_of(given: Any) -> Weights:
+    """The weights as a site's settings (``stage_weights``) have them: a number by stage, or null for a stage that is not
+    reported without an amount. What is not there, or is no number, is as in :data:`WEIGHTS`."""
+    if not isinstance(given, Mapping):
+        return WEIGHTS
+    return MappingProxyType({stage: _weight(given, stage) for stage in WEIGHTS})
+
+
+def _weight(given: Mapping[str, Any], stage: str | None) -> Decimal | None:
+    name = stage or NO_STAGE
+    if name in given and given[name] is None:
+        return None
+    try:
+        weight = Decimal(str(given.get(name)))
+    except InvalidOperation:
+        return WEIGHTS[stage]
+    return weight if weight.is_finite() and weight >= 0 else WEIGHTS[stage]
 
 
 def skip_of(lead: SealedLead, due_at: datetime) -> Skip | None:
@@ -141,7 +175,7 @@ def skip_of(lead: SealedLead, due_at: datetime) -> Skip | None:
         return Skip.NO_CONSENT
     if due_at - lead.click.at > LONGEST_CLICK_AGE:
         return Skip.TOO_OLD
-    return None
+    return Skip.VALUE_UNKNOWN if worth_of(lead)[0] is None else None
 
 
 def order_id(call_id: UUID, cycle: int) -> str:
@@ -155,7 +189,7 @@ def occurred_at(lead: SealedLead) -> datetime:
     Never before the tap, and after the ad click: Google refuses a conversion that precedes its click.
     """
     moment = lead.sale_at or (lead.decided_at if lead.conversion_time == "decision" else lead.tapped_at)
-    moment = max(moment, lead.tapped_at)
+    moment = max(moment, lead.tapped_at) + (lead.cycle - 1) * EACH_CYCLE
     return max(moment, lead.click.at + AFTER_CLICK) if lead.click else moment
 
 

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from opsmantik.errors import DatabaseUnavailable, UnsafeRole
+from opsmantik.errors import DatabaseUnavailable, SettingsError, UnsafeRole
 
 # A caller that waits longer than this for a free connection is better told to come back.
 ACQUIRE_SECONDS = 2.0
+
+# What connections of the application's role begin with. Behind a pooler they have it from the role.
+STATEMENT_SECONDS = 15.0
+ROLE_SETTINGS = {"idle_in_transaction_session_timeout": "30000", "jit": "off"}
 
 ENTER = "SELECT sites, known, is_admin FROM enter_user_v2($1, $2, $3, $4)"
 # A key runs no platform, whoever holds it.
@@ -40,6 +44,13 @@ UNREACHABLE = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
 )
+# The server answers, and cannot: its disk is full or broken, it has no memory, a statement took too long. That is no fault
+# of what was asked, and later it may do.
+UNABLE = (
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.QueryCanceledError,
+)
 
 
 class Asker(msgspec.Struct, frozen=True):
@@ -58,6 +69,8 @@ class Asker(msgspec.Struct, frozen=True):
     key: UUID | None = None
     link: UUID | None = None
     """The link to figures by which somebody asks who is nobody: it shows one site, ``only``, and changes nothing."""
+    after: str | None = None
+    """A standby will do, if it has replayed the log to here (db/replica.py). None: only the primary will."""
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -79,13 +92,37 @@ class PoolUse(msgspec.Struct, frozen=True):
     most: int
 
 
+class Reader(Protocol):
+    """Where reading transactions may go besides (db/replica.py)."""
+
+    def reading(self, after: str) -> AbstractAsyncContextManager[Any]:
+        """A connection to a server that has replayed the log to there; None inside if there is none now."""
+        ...
+
+
 class Database:
-    """A pool of connections as the application's role."""
+    """A pool of connections as the application's role.
+
+    ``pooled``: between us and the server stands a pooler that gives each transaction to any of its connections. Nothing
+    may then stay with a connection: no prepared statement, no setting at its start (the role has them: migrate.py).
+    ``direct_dsn``: the way around that pooler, for what listens; if none is given, ``dsn`` is that way.
+    """
+
+    replica: Reader | None = None
 
     def __init__(
-        self, dsn: str, *, min_size: int = 1, max_size: int = 10, statement_seconds: float = 15
+        self,
+        dsn: str,
+        *,
+        min_size: int = 1,
+        max_size: int = 10,
+        statement_seconds: float = STATEMENT_SECONDS,
+        pooled: bool = False,
+        direct_dsn: str | None = None,
     ) -> None:
         self.dsn = dsn
+        self.direct_dsn = direct_dsn or dsn
+        self._pooled = pooled
         self._sizes = min_size, max_size
         self._statement_seconds = statement_seconds
         self._pool: Any = None
@@ -98,18 +135,27 @@ class Database:
                 min_size=self._sizes[0],
                 max_size=self._sizes[1],
                 init=prepare_connection,
-                reset=leave_nothing,
-                server_settings={
-                    "application_name": "opsmantik",
-                    "statement_timeout": str(int(self._statement_seconds * 1000)),
-                    "idle_in_transaction_session_timeout": "30000",
-                    "jit": "off",
-                },
+                **(self._behind_pooler() if self._pooled else self._straight()),
             )
             async with self._pool.acquire() as connection:
                 await refuse_unsafe_role(connection)
         except UNREACHABLE as lost:
+            if "unsupported startup parameter" in str(lost):
+                problem = "must be transaction: behind OPSMANTIK_APP_DATABASE_URL is a pooler"
+                raise SettingsError(variable="OPSMANTIK_POOLER", problem=problem) from lost
             raise DatabaseUnavailable from lost
+
+    def _straight(self) -> dict[str, Any]:
+        milliseconds = str(int(self._statement_seconds * 1000))
+        own = {"statement_timeout": milliseconds, **ROLE_SETTINGS}
+        return {"reset": leave_nothing, "server_settings": {"application_name": "opsmantik", **own}}
+
+    def _behind_pooler(self) -> dict[str, Any]:
+        # Statements without a name are parsed and run in one breath, which a pooler never divides. And there is nothing to
+        # reset: what a transaction set went with it.
+        return {
+            "reset": nothing_to_leave, "statement_cache_size": 0, "server_settings": {"application_name": "opsmantik"},
+        }  # fmt: skip
 
     def use(self) -> PoolUse:
         """How much of the pool is in use now."""
@@ -130,7 +176,7 @@ class Database:
         try:
             async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
                 yield connection
-        except UNREACHABLE as lost:
+        except (*UNREACHABLE, *UNABLE) as lost:
             if isinstance(lost, ValueError):  # asyncpg files a wrong argument under InterfaceError
                 raise
             raise DatabaseUnavailable from lost
@@ -147,7 +193,7 @@ class Database:
         looks = asker.link is not None or not write
         isolation = "repeatable_read" if snapshot else None
         async with (
-            self.connection() as connection,
+            self._connection_for(asker, looks) as connection,
             connection.transaction(isolation=isolation, readonly=looks),
         ):
             row = await _enter(connection, asker)
@@ -155,6 +201,17 @@ class Database:
                 connection,
                 Person(asker.user_id, tuple(row["sites"]), row["is_admin"], tuple(row["known"])),
             )
+
+    @asynccontextmanager
+    async def _connection_for(self, asker: Asker, looks: bool) -> AsyncIterator[Any]:
+        """A connection to the standby, if one looks only, and it knows all that they know; else to the primary."""
+        if self.replica is not None and looks and asker.after is not None:
+            async with self.replica.reading(asker.after) as connection:
+                if connection is not None:
+                    yield connection
+                    return
+        async with self.connection() as connection:
+            yield connection
 
     @asynccontextmanager
     async def as_sites(self, sites: Sequence[UUID], *, write: bool = False) -> AsyncIterator[Any]:
@@ -180,6 +237,10 @@ async def leave_nothing(connection: Any) -> None:
     """What a connection goes back with: no setting of its borrower's. The driver's own way also gives up cursors, locks and
     channels, at twice the time, and there are none on these connections: a test reads every statement for that."""
     await connection.execute("RESET ALL")
+
+
+async def nothing_to_leave(connection: Any) -> None:
+    """A pooler's connection is another one by now; asked for a reset, it would reset that."""
 
 
 async def prepare_connection(connection: Any) -> None:

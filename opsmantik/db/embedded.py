@@ -27,6 +27,7 @@ from urllib.parse import quote
 
 from opsmantik.db import binaries, cluster, postmaster, roles
 from opsmantik.db.child import choose_identity, preparation
+from opsmantik.db.connect import Database
 from opsmantik.db.lockfile import LockFile, holder
 from opsmantik.errors import AlreadyRunning, NotRunning, PostgresFailed
 from opsmantik.settings import Settings, keep_secret, private_directory, secret
@@ -239,6 +240,20 @@ def database_urls(settings: Settings) -> tuple[str, str]:
         settings.database_url, roles.APP, roles.role_password(key, roles.APP)
     )
     return settings.database_url, app
+
+
+def app_pool(settings: Settings, app_dsn: str | None = None, *, max_size: int = 10) -> Database:
+    """A pool as the application's role, closed as yet, by the way that the settings say.
+
+    ``app_dsn``: another address than theirs.
+    """
+    owner, app = database_urls(settings)
+    pooled = settings.pooler == "transaction"
+    if not pooled or settings.database_url is None:
+        return Database(app_dsn or app, max_size=max_size)
+    password = roles.app_password(app, secret(settings))
+    around = roles.with_credentials(owner, roles.APP, password)
+    return Database(app_dsn or app, max_size=max_size, pooled=True, direct_dsn=around)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import Any
 
 import asyncpg
 
+from opsmantik.db.connect import ROLE_SETTINGS, STATEMENT_SECONDS
 from opsmantik.db.sql import quote_literal
 from opsmantik.errors import DatabaseTooOld, MigrationBusy, MigrationChanged
 
@@ -94,8 +95,19 @@ async def ensure_app_role(connection: Any, password: str) -> None:
     ):
         await connection.execute(f"ALTER ROLE {APP_ROLE} PASSWORD {quote_literal(password)}")
         await _let_owner_try_it(connection)
+        await _set_limits(connection)
     database = await connection.fetchval("SELECT quote_ident(current_database())")
     await connection.execute(f"GRANT CONNECT ON DATABASE {database} TO {APP_ROLE}")
+
+
+async def _set_limits(connection: Any) -> None:
+    """What each of its connections begins with, wherever it comes from: a pooler passes on no settings of ours."""
+    wanted = {"statement_timeout": str(int(STATEMENT_SECONDS * 1000)), **ROLE_SETTINGS}
+    kept = await connection.fetchval("SELECT coalesce(rolconfig, '{}') FROM pg_roles WHERE rolname = $1", APP_ROLE)
+    for name, value in wanted.items():
+        # One that is set already stays: somebody may have chosen it.
+        if not any(each.startswith(f"{name}=") for each in kept):
+            await connection.execute(f"ALTER ROLE {APP_ROLE} SET {name} = {quote_literal(value)}")
 
 
 async def _let_owner_try_it(connection: Any) -> None:

@@ -429,6 +429,43 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.answer_batch(p_site uuid, p_batch uuid, p_state text, p_outcomes jsonb, p_rest text, p_act uuid) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_outcomes jsonb := p_outcomes;
+BEGIN
+    PERFORM conversion_keeper(p_site);
+    SET LOCAL app.maintenance = 'on';
+    PERFORM FROM conversion_routes r WHERE r.site_id = p_site FOR NO KEY UPDATE;
+    PERFORM FROM conversion_batches b WHERE b.site_id = p_site AND b.id = p_batch AND b.state IN ('open', 'sent')
+        AND b.adapter IN ('file', 'script') FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    -- Whoever has said no since was in no file that was fetched after that. Whether an earlier one was carried nobody knows here:
+    -- it is taken back.
+    IF p_state = 'done' AND EXISTS (SELECT FROM conversion_batches b WHERE b.site_id = p_site AND b.id = p_batch AND b.kind = 'new') THEN
+        PERFORM withhold_items(p_site, p_batch);
+    END IF;
+    IF p_rest IS NOT NULL THEN
+        v_outcomes := v_outcomes || coalesce((SELECT jsonb_agg(jsonb_build_object('position', i.position, 'outcome', p_rest))
+            FROM conversion_batch_items i WHERE i.site_id = p_site AND i.batch_id = p_batch AND i.outcome IS NULL
+              AND NOT EXISTS (SELECT FROM jsonb_array_elements(p_outcomes) o WHERE (o ->> 'position')::integer = i.position)), '[]');
+    END IF;
+    IF p_state = 'done' AND EXISTS (SELECT FROM conversion_batch_items i WHERE i.site_id = p_site AND i.batch_id = p_batch AND i.outcome IS NULL
+        AND NOT EXISTS (SELECT FROM jsonb_array_elements(v_outcomes) o WHERE (o ->> 'position')::integer = i.position)) THEN
+        -- An answer about some of them leaves the others where they are.
+        PERFORM settle_batch(p_site, p_batch, 'open', NULL, NULL, NULL, v_outcomes);
+    ELSE
+        PERFORM settle_batch(p_site, p_batch, p_state, 0, NULL, NULL, v_outcomes);
+    END IF;
+    PERFORM note_act(p_site, p_act, 'conversions.answer', p_batch::text, jsonb_build_object('state', p_state));
+    RETURN true;
+END
+$$;
+
 CREATE FUNCTION public.answer_call(p_site uuid, p_signature bytea, p_answer jsonb) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -477,6 +514,29 @@ BEGIN
     UPDATE site_members m SET role = 'owner' WHERE m.site_id = p_site AND m.user_id = v_person;
     PERFORM note_act(p_site, p_act, 'ownership.accept', (SELECT u.email FROM users u WHERE u.id = v_before), '{}');
     RETURN 'accepted';
+END
+$$;
+
+CREATE FUNCTION public.ask_for_audit(p_act uuid) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_began timestamptz;
+    v_ended timestamptz;
+BEGIN
+    PERFORM platform_keeper();
+    SELECT u.started_at, u.finished_at INTO v_began, v_ended FROM upkeep_runs u WHERE u.job = 'audit' ORDER BY u.started_at DESC LIMIT 1;
+    IF v_began > now() - interval '1 hour' AND v_ended IS NULL THEN
+        RETURN 'under_way';
+    ELSIF v_began > now() - interval '5 minutes' THEN
+        RETURN 'lately';
+    END IF;
+    INSERT INTO upkeep_wishes (job) VALUES ('audit') ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+        PERFORM note_act(NULL, p_act, 'audit.ask', NULL, '{}');
+    END IF;
+    RETURN 'asked';
 END
 $$;
 
@@ -593,6 +653,76 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.batch_contents(p_site uuid, p_batch uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    AS $$
+    SELECT jsonb_build_object(
+        'site_id', b.site_id, 'id', b.id, 'kind', b.kind, 'adapter', b.adapter, 'destination', b.destination,
+        'state', b.state, 'attempts', b.attempts, 'request_id', b.request_id, 'created_at', b.created_at,
+        'site_name', t.name, 'public_id', t.public_id, 'time_zone', t.time_zone, 'with_hashes', r.with_hashes,
+        'items', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                'position', i.position, 'conversion_id', i.conversion_id, 'order_id', i.order_id, 'occurred_at', i.occurred_at,
+                'value', i.value::text, 'currency', i.currency, 'click_id', v.click_id, 'click_id_kind', v.click_id_kind,
+                'clicked_at', v.clicked_at, 'consent', v.consent, 'sent_at', v.sent_at, 'attempts', v.attempts, 'action', c.intent_action,
+                'phone', CASE WHEN r.with_hashes AND v.consent = 'granted' AND c.source = 'api' THEN c.phone_number END)
+                ORDER BY i.position), '[]')
+            FROM conversion_batch_items i
+            JOIN conversions v ON v.site_id = i.site_id AND v.id = i.conversion_id
+            JOIN calls c ON c.site_id = v.site_id AND c.id = v.call_id
+            WHERE i.site_id = b.site_id AND i.batch_id = b.id AND i.outcome IS NULL))
+    FROM conversion_batches b JOIN sites t ON t.id = b.site_id LEFT JOIN conversion_routes r ON r.site_id = b.site_id
+    WHERE b.site_id = p_site AND b.id = p_batch
+$$;
+
+CREATE FUNCTION public.batch_file(p_site uuid, p_batch uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM conversion_keeper(p_site);
+    PERFORM set_config('app.maintenance', 'on', true);
+    RETURN carried_contents(p_site, p_batch);
+END
+$$;
+
+CREATE FUNCTION public.batch_rows(p_site uuid, p_batch uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM conversion_keeper(p_site);
+    PERFORM set_config('app.maintenance', 'on', true);
+    RETURN batch_contents(p_site, p_batch);
+END
+$$;
+
+CREATE FUNCTION public.begin_archive(p_month date) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_sites uuid[];
+    v_since timestamptz;
+BEGIN
+    IF EXISTS (SELECT FROM archived_months a WHERE a.month = p_month) THEN
+        RETURN false;
+    END IF;
+    SELECT x.sites, x.since INTO v_sites, v_since FROM month_expiry(p_month) x;
+    IF v_sites = '{}' OR v_since IS NULL THEN
+        RETURN false;
+    END IF;
+    -- Erasures that are just beginning write themselves down first, or see this month.
+    PERFORM pg_advisory_xact_lock(hashtextextended('opsmantik: archive', 0));
+    INSERT INTO archived_months (month, sites) VALUES (p_month, v_sites) ON CONFLICT DO NOTHING;
+    INSERT INTO archive_erasures (site_id, erasure_id, month)
+    SELECT e.site_id, e.id, p_month FROM erasures e WHERE e.finished_at IS NULL AND e.site_id = ANY (v_sites)
+    ON CONFLICT DO NOTHING;
+    RETURN true;
+END
+$$;
+
 CREATE FUNCTION public.begin_attempt(p_keys bytea[], p_free integer[], p_longest double precision, p_forget interval) RETURNS double precision
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -636,6 +766,7 @@ BEGIN
     SELECT a.actor_name INTO v_name FROM site_acts a WHERE a.site_id = p_site AND a.id = p_id;
     INSERT INTO erasures (site_id, id, requested_by, requested_name, kind, subject_hash, with_taps, subject, key_id)
     VALUES (p_site, p_id, v_person, v_name, p_kind, p_hash, p_taps, p_subject, p_key_id);
+    PERFORM mind_archive(p_site, p_id);
     RETURN now();
 END
 $$;
@@ -674,17 +805,7 @@ $$;
 
 CREATE FUNCTION public.call_consent(p_site uuid, p_call uuid) RETURNS text
     LANGUAGE sql STABLE
-    AS $$
-    SELECT consent_basis(CASE WHEN later.marketing = false THEN false ELSE s.consent_marketing END, t.consent_mode)
-    FROM calls c JOIN sites t ON t.id = c.site_id
-    LEFT JOIN sessions s ON s.site_id = c.site_id AND s.created_month = c.matched_session_month AND s.id = c.matched_session_id
-    LEFT JOIN LATERAL (
-        SELECT x.consent_marketing AS marketing FROM sessions x
-        WHERE x.site_id = p_site AND x.fingerprint = coalesce(s.fingerprint, c.matched_fingerprint)
-          AND x.consent_key > coalesce(s.consent_key, 0)
-        ORDER BY x.consent_key DESC LIMIT 1) later ON true
-    WHERE c.site_id = p_site AND c.id = p_call
-$$;
+    AS $$ SELECT k.consent FROM calls_consent(p_site, ARRAY[p_call]) k $$;
 
 CREATE FUNCTION public.call_entries(p_site uuid, p_calls uuid[], p_n integer) RETURNS public.counter_entry[]
     LANGUAGE sql STABLE
@@ -877,6 +998,41 @@ CREATE FUNCTION public.call_entry(c public.calls, s public.sessions, p_n integer
     NULL, NULL, (c).status, (c).intent_action, (c).source, (c).is_automatic, (c).sale_amount, (c).currency,
     (s).max_scroll_percentage, NULL)::counter_entry $$;
 
+CREATE FUNCTION public.calls_consent(p_site uuid, p_calls uuid[]) RETURNS TABLE(call_id uuid, consent text)
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT c.id, consent_basis(CASE WHEN later.marketing = false THEN false ELSE s.consent_marketing END, t.consent_mode)
+    FROM calls c JOIN sites t ON t.id = c.site_id
+    LEFT JOIN sessions s ON s.site_id = c.site_id AND s.created_month = c.matched_session_month AND s.id = c.matched_session_id
+    LEFT JOIN LATERAL (
+        SELECT x.consent_marketing AS marketing FROM sessions x
+        WHERE x.site_id = p_site AND x.fingerprint = coalesce(s.fingerprint, c.matched_fingerprint)
+          AND x.consent_key > coalesce(s.consent_key, 0)
+        ORDER BY x.consent_key DESC LIMIT 1) later ON true
+    WHERE c.site_id = p_site AND c.id = ANY (p_calls)
+$$;
+
+CREATE FUNCTION public.carried_contents(p_site uuid, p_batch uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    AS $$
+BEGIN
+    RETURN (SELECT batch_contents(p_site, p_batch) || jsonb_build_object('size', b.size, 'digest', encode(b.digest, 'hex'),
+        'time_zone', coalesce(b.destination ->> 'time_zone', t.time_zone),
+        'items', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                'position', i.position, 'conversion_id', i.conversion_id, 'order_id', i.order_id, 'occurred_at', i.occurred_at,
+                'value', i.value::text, 'currency', i.currency, 'click_id', v.click_id, 'click_id_kind', v.click_id_kind,
+                'consent', v.consent) ORDER BY i.position), '[]')
+            FROM conversion_batch_items i
+            JOIN conversions v ON v.site_id = i.site_id AND v.id = i.conversion_id
+            WHERE i.site_id = b.site_id AND i.batch_id = b.id AND coalesce(i.outcome, '') <> 'withheld'
+              AND (b.kind <> 'new' OR consent_allows(i.site_id, v.call_id))))
+    FROM conversion_batches b JOIN sites t ON t.id = b.site_id
+    WHERE b.site_id = p_site AND b.id = p_batch);
+END
+$$;
+
 CREATE FUNCTION public.change_own_email(p_email text, p_note uuid) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -1028,27 +1184,37 @@ END
 $$;
 
 CREATE FUNCTION public.change_site_values(p_site uuid, p_act uuid, p_seen timestamp with time zone, p_chips jsonb, p_conversion_time text, p_undo_minutes integer) RETURNS text
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    SELECT change_site_values_v2(p_site, p_act, p_seen, p_chips, (SELECT s.config -> 'stage_weights' FROM sites s WHERE s.id = p_site),
+        p_conversion_time, p_undo_minutes)
+$$;
+
+CREATE FUNCTION public.change_site_values_v2(p_site uuid, p_act uuid, p_seen timestamp with time zone, p_chips jsonb, p_weights jsonb, p_conversion_time text, p_undo_minutes integer) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
     v_old sites;
     v_before jsonb;
-    v_after jsonb := jsonb_build_object('bounty_chips', p_chips, 'conversion_time', p_conversion_time, 'undo_minutes', p_undo_minutes);
+    v_after jsonb := jsonb_build_object('bounty_chips', p_chips, 'stage_weights', p_weights, 'conversion_time', p_conversion_time,
+        'undo_minutes', p_undo_minutes);
 BEGIN
     PERFORM settings_keeper(p_site);
     SELECT s.* INTO v_old FROM sites s WHERE s.id = p_site FOR NO KEY UPDATE;
     IF v_old.updated_at <> p_seen THEN
         RETURN 'stale';
     END IF;
-    v_before := jsonb_build_object('bounty_chips', v_old.config -> 'bounty_chips', 'conversion_time', v_old.conversion_time,
-        'undo_minutes', v_old.undo_minutes);
+    v_before := jsonb_build_object('bounty_chips', v_old.config -> 'bounty_chips', 'stage_weights', v_old.config -> 'stage_weights',
+        'conversion_time', v_old.conversion_time, 'undo_minutes', v_old.undo_minutes);
     IF v_before = v_after THEN
         RETURN 'unchanged';
     END IF;
     UPDATE sites s SET conversion_time = p_conversion_time, undo_minutes = p_undo_minutes, updated_at = clock_timestamp(),
-        config = CASE WHEN p_chips IS NULL THEN s.config - 'bounty_chips'
-            ELSE s.config || jsonb_build_object('bounty_chips', p_chips) END
+        config = s.config - 'bounty_chips' - 'stage_weights'
+            || CASE WHEN p_chips IS NULL THEN '{}' ELSE jsonb_build_object('bounty_chips', p_chips) END
+            || CASE WHEN p_weights IS NULL THEN '{}' ELSE jsonb_build_object('stage_weights', p_weights) END
     WHERE s.id = p_site;
     PERFORM note_settings(p_site, p_act, 'settings.values', v_before, v_after);
     RETURN 'changed';
@@ -1093,6 +1259,50 @@ BEGIN
         'moved_from', CASE WHEN p_url <> v_old.url THEN webhook_host(v_old.url) END, 'events', p_events, 'with_phone', p_phone,
         'with_click_id', p_click_id, 'is_on', p_is_on)));
     RETURN true;
+END
+$$;
+
+CREATE FUNCTION public.claim_conversions(p_adapters jsonb, p_lease integer, p_batch uuid) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_open text[];
+    v_route conversion_routes;
+    v_batch conversion_batches;
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    v_open := ARRAY(SELECT a.key FROM jsonb_each(p_adapters) a WHERE is_provider_open(a.value ->> 'provider'));
+    SELECT b.* INTO v_batch FROM conversion_routes r CROSS JOIN LATERAL (
+        SELECT b.* FROM conversion_batches b
+        WHERE b.site_id = r.site_id AND b.state IN ('open', 'sent') AND b.next_at <= now() AND b.adapter = ANY (v_open)
+        ORDER BY b.next_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) b
+    WHERE r.is_on AND r.trouble IS NULL AND r.not_before <= now() LIMIT 1;
+    IF v_batch.id IS NOT NULL THEN
+        UPDATE conversion_batches b SET attempts = b.attempts + 1, next_at = now() + make_interval(secs => p_lease)
+        WHERE b.site_id = v_batch.site_id AND b.id = v_batch.id;
+        IF v_batch.state = 'open' AND v_batch.kind = 'new' THEN
+            PERFORM withhold_items(v_batch.site_id, v_batch.id);
+        END IF;
+        SELECT r.* INTO v_route FROM conversion_routes r WHERE r.site_id = v_batch.site_id;
+    ELSE
+        SELECT r.* INTO v_route FROM conversion_routes r
+        WHERE r.is_on AND r.adapter = ANY (v_open) AND r.trouble IS NULL AND r.not_before <= now()
+          AND EXISTS (SELECT FROM conversions v WHERE v.site_id = r.site_id AND v.next_at <= now() AND v.batch_id IS NULL
+              AND (owed_step(v) = 'new' OR owed_step(v) IS NOT NULL AND v.sent_to ->> 'adapter' = r.adapter))
+        ORDER BY r.claimed_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+        IF NOT FOUND THEN
+            RETURN NULL;
+        END IF;
+        UPDATE conversion_routes r SET claimed_at = clock_timestamp() WHERE r.site_id = v_route.site_id;
+        IF fill_batch(v_route.site_id, p_batch, NULL, (p_adapters -> v_route.adapter ->> 'most')::integer, p_lease, NULL, NULL) = 0 THEN
+            RETURN jsonb_build_object('items', '[]'::jsonb);
+        END IF;
+        v_batch.site_id := v_route.site_id;
+        v_batch.id := p_batch;
+    END IF;
+    RETURN batch_contents(v_batch.site_id, v_batch.id) || jsonb_build_object('secret', encode(v_route.secret, 'base64'),
+        'key_id', v_route.key_id, 'connected_by', v_route.connected_by);
 END
 $$;
 
@@ -1250,13 +1460,25 @@ CREATE TABLE public.conversions (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     consent text DEFAULT 'missing'::text NOT NULL,
     consent_at timestamp with time zone DEFAULT now() NOT NULL,
+    clicked_at timestamp with time zone,
+    next_at timestamp with time zone,
+    attempts integer DEFAULT 0 NOT NULL,
+    detail text,
+    batch_id uuid,
+    sent_at timestamp with time zone,
+    sent_to jsonb,
+    platform_value numeric,
+    platform_currency text,
+    taken_back_at timestamp with time zone,
     CONSTRAINT conversions_click_id_kind_check CHECK ((click_id_kind = ANY (ARRAY['gclid'::text, 'wbraid'::text, 'gbraid'::text]))),
     CONSTRAINT conversions_click_id_whole CHECK (((click_id IS NULL) = (click_id_kind IS NULL))),
     CONSTRAINT conversions_consent_known CHECK ((consent = ANY (ARRAY['granted'::text, 'implied'::text, 'legacy'::text, 'denied'::text, 'missing'::text]))),
     CONSTRAINT conversions_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT conversions_detail_length CHECK ((length(detail) <= 500)),
     CONSTRAINT conversions_need_consent CHECK (((state <> ALL (ARRAY['queued'::text, 'sent'::text, 'accepted'::text, 'matched'::text])) OR ((consent = ANY (ARRAY['granted'::text, 'implied'::text, 'legacy'::text])) AND (consent_at >= due_at)))),
     CONSTRAINT conversions_order_id_check CHECK (((length(order_id) >= 1) AND (length(order_id) <= 64))),
     CONSTRAINT conversions_reason CHECK (((state <> ALL (ARRAY['failed'::text, 'skipped'::text])) OR (reason IS NOT NULL))),
+    CONSTRAINT conversions_sent_whole CHECK (((sent_to IS NULL) = (sent_at IS NULL))),
     CONSTRAINT conversions_state_check CHECK ((state = ANY (ARRAY['held'::text, 'queued'::text, 'sent'::text, 'accepted'::text, 'matched'::text, 'failed'::text, 'retracted'::text, 'skipped'::text]))),
     CONSTRAINT conversions_value_check CHECK ((value >= (0)::numeric))
 );
@@ -1271,11 +1493,50 @@ COMMENT ON COLUMN public.conversions.consent IS 'Worked out by the database from
 
 COMMENT ON COLUMN public.conversions.consent_at IS 'When it was worked out. What goes out was asked about after the time for taking it back had ended.';
 
+COMMENT ON COLUMN public.conversions.clicked_at IS 'When the click was made that it names; platforms take none that is older than 90 days.';
+
+COMMENT ON COLUMN public.conversions.next_at IS 'When its next step is due (owed_step); null: there is none. While it is held, due_at says when that ends.';
+
+COMMENT ON COLUMN public.conversions.attempts IS 'How often the platform refused it for now.';
+
+COMMENT ON COLUMN public.conversions.detail IS 'The platform''s own words about its latest refusal.';
+
+COMMENT ON COLUMN public.conversions.batch_id IS 'The batch that carries it at this moment.';
+
+COMMENT ON COLUMN public.conversions.sent_to IS 'Adapter and destination to which it went, and where it is put right or taken back.';
+
+COMMENT ON COLUMN public.conversions.platform_value IS 'What the platform is known, or has to be feared, to hold of it; null: nothing, or nobody here knows.';
+
+COMMENT ON COLUMN public.conversions.taken_back_at IS 'When the platform confirmed that it was taken back there.';
+
 CREATE FUNCTION public.conversion_entry(v public.conversions, c public.calls, s public.sessions, p_n integer) RETURNS public.counter_entry
     LANGUAGE sql IMMUTABLE
     AS $$ SELECT ROW('conversion', p_n, (c).created_at, coalesce((s).is_paid, false), (v).click_id IS NOT NULL,
     NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
     NULL, NULL, (v).state, NULL, NULL, NULL, (v).value, (v).currency, NULL, NULL)::counter_entry $$;
+
+CREATE FUNCTION public.conversion_keeper(p_site uuid) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF coalesce(site_role(p_site), '') NOT IN ('platform_admin', 'owner', 'admin') THEN
+        RAISE EXCEPTION 'the asker may not hand over this site''s conversions' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END
+$$;
+
+CREATE FUNCTION public.conversion_secret(p_site uuid, OUT secret bytea, OUT key_id text, OUT connected_by uuid) RETURNS record
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM conversion_keeper(p_site);
+    PERFORM set_config('app.maintenance', 'on', true);
+    SELECT r.secret, r.key_id, r.connected_by INTO conversion_secret.secret, conversion_secret.key_id, conversion_secret.connected_by
+    FROM conversion_routes r WHERE r.site_id = p_site;
+END
+$$;
 
 CREATE FUNCTION public.copy_month(p_from text, p_to text, p_column text, p_month date) RETURNS bigint
     LANGUAGE plpgsql
@@ -1551,6 +1812,27 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.drop_conversions(p_site uuid, p_ids uuid[], p_act uuid) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_ids uuid[];
+BEGIN
+    PERFORM conversion_keeper(p_site);
+    SET LOCAL app.maintenance = 'on';
+    PERFORM lock_leads(p_site, ARRAY(SELECT v.call_id FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (p_ids)));
+    v_ids := ARRAY(SELECT v.id FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (p_ids) AND v.batch_id IS NULL
+        AND v.state IN ('held', 'queued', 'failed') ORDER BY v.id FOR UPDATE);
+    IF v_ids <> '{}' THEN
+        PERFORM shift_conversions(p_site, (SELECT jsonb_agg(jsonb_build_object('id', i, 'state', 'skipped', 'reason', 'dropped', 'move', 'dropped',
+            'next_at', NULL)) FROM unnest(v_ids) i));
+        PERFORM note_act(p_site, p_act, 'conversions.drop', NULL, jsonb_build_object('count', cardinality(v_ids)));
+    END IF;
+    RETURN cardinality(v_ids);
+END
+$$;
+
 CREATE FUNCTION public.drop_credential(p_provider text, p_act uuid) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -1577,7 +1859,7 @@ DECLARE
     v_looked timestamptz := clock_timestamp();
     v_sites uuid[];
 BEGIN
-    IF to_regclass(format('parts.%I', v_part)) IS NULL THEN
+    IF to_regclass(format('parts.%I', v_part)) IS NULL OR stays_for_archive(p_month) THEN
         RETURN false;
     END IF;
     -- One look into the index for each site: who has events in it.
@@ -1614,7 +1896,7 @@ DECLARE
     v_part text := to_char(p_month, '"sessions_"YYYY_MM');
 BEGIN
     IF to_regclass(format('parts.%I', v_part)) IS NULL OR p_month >= date_trunc('month', now() AT TIME ZONE 'UTC') - interval '2 months'
-        OR to_regclass(format('parts.%I', to_char(p_month, '"events_"YYYY_MM'))) IS NOT NULL
+        OR stays_for_archive(p_month) OR to_regclass(format('parts.%I', to_char(p_month, '"events_"YYYY_MM'))) IS NOT NULL
         OR EXISTS (SELECT FROM sessions s WHERE s.created_month = p_month) THEN
         RETURN false;
     END IF;
@@ -1698,6 +1980,19 @@ CREATE FUNCTION public.email_link(p_link_hash bytea) RETURNS text
     SELECT l.email FROM one_time_links l
     WHERE l.token_hash = p_link_hash AND l.purpose = 'email' AND l.used_at IS NULL AND l.expires_at > now()
       AND l.user_id = nullif(current_setting('app.person', true), '')::uuid
+$$;
+
+CREATE FUNCTION public.end_archive_erasure(p_site uuid, p_erasure uuid, p_month date) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM FROM erasures e WHERE e.site_id = p_site AND e.id = p_erasure FOR UPDATE;
+    DELETE FROM archive_erasures a WHERE a.site_id = p_site AND a.erasure_id = p_erasure AND a.month = p_month;
+    UPDATE erasures e SET subject = NULL, key_id = NULL
+    WHERE e.site_id = p_site AND e.id = p_erasure AND e.finished_at IS NOT NULL
+      AND NOT EXISTS (SELECT FROM archive_erasures a WHERE a.site_id = p_site AND a.erasure_id = p_erasure);
+END
 $$;
 
 CREATE FUNCTION public.end_notices(p_site uuid, p_user uuid) RETURNS void
@@ -1901,6 +2196,7 @@ DECLARE
     v_calls uuid[];
     v_entries counter_entry[];
     v_moves bigint;
+    v_items bigint;
     v_conversions bigint;
     v_actions bigint;
     v_deliveries bigint;
@@ -1915,11 +2211,15 @@ BEGIN
     -- Those that the platform has, or had: it has to be asked there.
     UPDATE erasures e SET sent_orders = ARRAY(SELECT unnest(e.sent_orders) UNION SELECT v.order_id FROM conversions v
         WHERE v.site_id = p_site AND v.call_id = ANY (v_calls)
-          AND (v.state IN ('sent', 'accepted', 'matched') OR v.reason LIKE '%\_after\_sending') ORDER BY 1)
+          AND (v.state IN ('sent', 'accepted', 'matched') OR v.platform_value IS NOT NULL OR v.reason LIKE '%\_after\_sending')
+        ORDER BY 1)
     WHERE e.site_id = p_site AND e.id = p_erasure;
     DELETE FROM conversion_moves m USING conversions v
     WHERE v.site_id = p_site AND v.call_id = ANY (v_calls) AND m.site_id = v.site_id AND m.conversion_id = v.id;
     GET DIAGNOSTICS v_moves = ROW_COUNT;
+    DELETE FROM conversion_batch_items i USING conversions v
+    WHERE v.site_id = p_site AND v.call_id = ANY (v_calls) AND i.site_id = v.site_id AND i.conversion_id = v.id;
+    GET DIAGNOSTICS v_items = ROW_COUNT;
     DELETE FROM conversions v WHERE v.site_id = p_site AND v.call_id = ANY (v_calls);
     GET DIAGNOSTICS v_conversions = ROW_COUNT;
     DELETE FROM intent_actions a WHERE a.site_id = p_site AND a.call_id = ANY (v_calls);
@@ -1936,7 +2236,7 @@ BEGIN
         INSERT INTO counter_journal (site_id, entries, changed_at) VALUES (p_site, v_entries, now());
     END IF;
     RETURN jsonb_build_object('calls', v_count, 'intent_actions', v_actions, 'conversions', v_conversions,
-        'conversion_moves', v_moves, 'webhook_deliveries', v_deliveries, 'lead_notices', v_notices, 'lead_search', v_found);
+        'conversion_moves', v_moves, 'conversion_batch_items', v_items, 'webhook_deliveries', v_deliveries, 'lead_notices', v_notices, 'lead_search', v_found);
 END
 $$;
 
@@ -1998,7 +2298,7 @@ CREATE TABLE public.erasures (
     sent_orders text[] DEFAULT '{}'::text[] NOT NULL,
     finished_at timestamp with time zone,
     certificate bytea,
-    CONSTRAINT erasures_finished CHECK ((((finished_at IS NULL) = (certificate IS NULL)) AND ((finished_at IS NULL) OR (subject IS NULL)))),
+    CONSTRAINT erasures_finished CHECK (((finished_at IS NULL) = (certificate IS NULL))),
     CONSTRAINT erasures_kind_check CHECK ((kind = ANY (ARRAY['phone'::text, 'email'::text, 'visitor'::text, 'session'::text]))),
     CONSTRAINT erasures_sealed CHECK (((subject IS NULL) = (key_id IS NULL))),
     CONSTRAINT erasures_subject_hash_check CHECK ((length(subject_hash) = 32))
@@ -2100,6 +2400,31 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.export_conversions(p_site uuid, p_batch uuid, p_kind text, p_most integer, p_lease integer, p_act uuid) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_count integer;
+    v_person uuid := nullif(current_setting('app.person', true), '')::uuid;
+BEGIN
+    PERFORM conversion_keeper(p_site);
+    SET LOCAL app.maintenance = 'on';
+    -- What a worker sends is carried by nobody else.
+    PERFORM FROM conversion_routes r WHERE r.site_id = p_site AND r.adapter IN ('file', 'script') FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN 0;
+    END IF;
+    v_count := fill_batch(p_site, p_batch, p_kind, p_most, p_lease, (SELECT u.id FROM users u WHERE u.id = v_person),
+        (SELECT coalesce(nullif(u.name, ''), u.email) FROM users u WHERE u.id = v_person UNION ALL
+         SELECT nullif(current_setting('app.key_name', true), '') WHERE v_person IS NULL LIMIT 1));
+    IF v_count > 0 THEN
+        PERFORM note_act(p_site, p_act, 'conversions.export', p_batch::text, jsonb_build_object('size', v_count));
+    END IF;
+    RETURN v_count;
+END
+$$;
+
 CREATE FUNCTION public.figures(p_site uuid, p_first date, p_last date, p_edge_from timestamp with time zone[], p_edge_to timestamp with time zone[], p_parts text[]) RETURNS TABLE(day date, dimension text, key text, is_paid boolean, sessions integer, click_sessions integer, visitors integer, events integer, conversions integer, forms integer, leads integer, click_leads integer, sealed integer, junk integer, amount numeric, scroll bigint, scrolled integer, seconds bigint)
     LANGUAGE sql STABLE
     AS $$
@@ -2119,6 +2444,101 @@ CREATE FUNCTION public.figures(p_site uuid, p_first date, p_last date, p_edge_fr
     WHERE s.id = p_site
       -- Of days whose rows have gone only whole ones are known: a part of such a day is nothing, not what happens to be left.
       AND (s.facts_since IS NULL OR e.edge_from >= s.facts_since::timestamp AT TIME ZONE s.time_zone)
+$$;
+
+CREATE FUNCTION public.fill_batch(p_site uuid, p_batch uuid, p_kind text, p_most integer, p_lease integer, p_by uuid, p_by_name text) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_route conversion_routes;
+    v_to jsonb;
+    v_first record;
+    v_ids uuid[];
+BEGIN
+    SELECT r.* INTO v_route FROM conversion_routes r WHERE r.site_id = p_site;
+    SELECT owed_step(v) AS kind, v.sent_to INTO v_first FROM conversions v
+    WHERE v.site_id = p_site AND v.next_at <= now() AND v.batch_id IS NULL
+      AND (owed_step(v) = 'new' OR owed_step(v) IS NOT NULL AND v.sent_to ->> 'adapter' = v_route.adapter)
+      AND (p_kind IS NULL OR owed_step(v) = p_kind)
+    ORDER BY v.next_at LIMIT 1;
+    IF v_first.kind IS NULL OR NOT coalesce(v_route.is_on, false) THEN
+        RETURN 0;
+    END IF;
+    v_to := CASE WHEN v_first.kind = 'new' THEN jsonb_build_object('adapter', v_route.adapter, 'destination', v_route.destination)
+        ELSE v_first.sent_to END;
+    v_ids := ARRAY(SELECT v.id FROM conversions v
+        WHERE v.site_id = p_site AND v.next_at <= now() AND v.batch_id IS NULL AND owed_step(v) = v_first.kind
+          AND (v_first.kind = 'new' OR v.sent_to = v_to)
+        ORDER BY v.next_at, v.id LIMIT p_most);
+    IF v_first.kind = 'new' THEN
+        v_ids := ready_conversions(p_site, v_ids);
+    ELSE
+        PERFORM lock_leads(p_site, ARRAY(SELECT v.call_id FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (v_ids)));
+        PERFORM FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (v_ids) ORDER BY v.id FOR UPDATE;
+    END IF;
+    -- Somebody may have decided otherwise before the locks were ours.
+    v_ids := ARRAY(SELECT v.id FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (v_ids) AND v.batch_id IS NULL
+        AND v.next_at <= now() AND owed_step(v) = v_first.kind AND (v_first.kind = 'new' OR v.sent_to = v_to));
+    IF v_ids = '{}' THEN
+        RETURN 0;
+    END IF;
+    INSERT INTO conversion_batches (site_id, id, kind, adapter, destination, size, attempts, next_at, created_by, created_name)
+    VALUES (p_site, p_batch, v_first.kind, v_to ->> 'adapter', (v_to -> 'destination')
+        -- A file tells times by the site's clock, and must come out the same when that has been set to another zone.
+        || CASE WHEN v_to ->> 'adapter' IN ('file', 'script')
+            THEN jsonb_build_object('time_zone', (SELECT t.time_zone FROM sites t WHERE t.id = p_site)) ELSE '{}' END, cardinality(v_ids), 1,
+        now() + make_interval(secs => p_lease), p_by, p_by_name);
+    INSERT INTO conversion_batch_items (site_id, batch_id, position, conversion_id, order_id, occurred_at, value, currency)
+    SELECT p_site, p_batch, row_number() OVER (ORDER BY v.occurred_at, v.id), v.id, v.order_id, v.occurred_at,
+        CASE v_first.kind WHEN 'retract' THEN 0 ELSE v.value END,
+        CASE v_first.kind WHEN 'retract' THEN v.platform_currency ELSE v.currency END
+    FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (v_ids);
+    PERFORM shift_conversions(p_site, (SELECT jsonb_agg(jsonb_build_object('id', v.id, 'batch_id', p_batch, 'next_at', NULL)
+        || CASE v_first.kind WHEN 'new' THEN jsonb_build_object('state', 'sent', 'move', NULL, 'sent_at', now(), 'sent_to', v_to,
+            -- What had failed says no longer why, but again what its value is.
+            'detail', NULL, 'reason', CASE WHEN c.sale_amount IS NULL THEN 'stage_weight' END) ELSE '{}' END)
+        FROM conversions v JOIN calls c ON c.site_id = v.site_id AND c.id = v.call_id WHERE v.site_id = p_site AND v.id = ANY (v_ids)));
+    RETURN cardinality(v_ids);
+END
+$$;
+
+CREATE FUNCTION public.find_archived(p_site uuid, p_kind text, p_value text, p_pattern text, p_taps boolean, p_sessions uuid[], p_visitors text[], OUT sessions uuid[], OUT visitors text[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_sessions uuid[] := p_sessions;
+    v_visitors text[] := p_visitors;
+    v_count integer := -1;
+BEGIN
+    IF p_kind = 'session' THEN
+        v_sessions := v_sessions || p_value::uuid;
+    ELSIF p_kind = 'visitor' THEN
+        v_visitors := v_visitors || p_value;
+    ELSE
+        v_sessions := ARRAY(
+            SELECT unnest(v_sessions) UNION
+            SELECT e.session_id FROM pg_temp.archived_events e
+            WHERE e.site_id = p_site AND concat_ws(' ', e.url, e.metadata::text, CASE WHEN p_taps
+                OR e.event_action !~* '^(phone|call|tel|whatsapp|wa)' AND e.event_label !~* '^(tel:|callto:|whatsapp:|(https?:)?//[^/]*(wa\.me|whatsapp\.))'
+                THEN e.event_label END) ~* p_pattern
+            UNION
+            SELECT s.id FROM pg_temp.archived_sessions s
+            WHERE s.site_id = p_site AND concat_ws(' ', s.entry_page, s.exit_page, s.referrer, s.utm_source, s.utm_medium,
+                s.utm_campaign, s.utm_term, s.utm_content, s.ads_placement, s.last_touch::text, s.attribution::text) ~* p_pattern);
+    END IF;
+    WHILE p_kind <> 'session' AND v_count < cardinality(v_sessions) + cardinality(v_visitors) LOOP
+        v_count := cardinality(v_sessions) + cardinality(v_visitors);
+        v_visitors := ARRAY(SELECT unnest(v_visitors) UNION SELECT s.fingerprint FROM pg_temp.archived_sessions s
+            WHERE s.site_id = p_site AND s.id = ANY (v_sessions) AND s.fingerprint <> '');
+        v_sessions := ARRAY(SELECT unnest(v_sessions) UNION SELECT s.id FROM pg_temp.archived_sessions s
+            WHERE s.site_id = p_site AND s.fingerprint = ANY (v_visitors));
+    END LOOP;
+    sessions := ARRAY(SELECT s.id FROM pg_temp.archived_sessions s WHERE s.site_id = p_site AND s.id = ANY (v_sessions) UNION
+        SELECT e.session_id FROM pg_temp.archived_events e WHERE e.site_id = p_site AND e.session_id = ANY (v_sessions));
+    visitors := v_visitors;
+END
 $$;
 
 CREATE FUNCTION public.find_person(p_site uuid, p_kind text, p_value text, p_pattern text, p_taps boolean, OUT sessions uuid[], OUT months date[], OUT calls uuid[], OUT visitors text[], OUT rejected uuid[]) RETURNS record
@@ -2214,6 +2634,27 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.finish_conversions(p_site uuid, p_batch uuid, p_attempts integer, p_state text, p_seconds double precision, p_request_id text, p_error text, p_outcomes jsonb, p_trouble text, p_pause double precision) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    PERFORM FROM conversion_routes r WHERE r.site_id = p_site FOR NO KEY UPDATE;
+    PERFORM FROM conversion_batches b
+    WHERE b.site_id = p_site AND b.id = p_batch AND b.attempts = p_attempts AND b.state IN ('open', 'sent') FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM settle_batch(p_site, p_batch, p_state, p_seconds, p_request_id, p_error, p_outcomes);
+    UPDATE conversion_routes r SET trouble = coalesce(left(p_trouble, 300), r.trouble),
+        trouble_at = CASE WHEN p_trouble IS NULL THEN r.trouble_at ELSE now() END,
+        not_before = CASE WHEN p_pause IS NULL THEN r.not_before ELSE now() + make_interval(secs => p_pause) END
+    WHERE r.site_id = p_site AND (p_trouble IS NOT NULL OR p_pause IS NOT NULL);
+    RETURN true;
+END
+$$;
+
 CREATE FUNCTION public.finish_delivery(p_site uuid, p_id uuid, p_attempts integer, p_state text, p_seconds double precision, p_try jsonb, p_response text, p_gone boolean, p_failing_days integer, p_act uuid) RETURNS TABLE(off_reason text, host text, site_name text, email text, language text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -2266,7 +2707,9 @@ BEGIN
     PERFORM privacy_keeper(p_site);
     SET LOCAL app.maintenance = 'on';
     PERFORM open_erasure(p_site, p_id);
-    UPDATE erasures e SET finished_at = now(), certificate = p_certificate, subject = NULL, key_id = NULL
+    UPDATE erasures e SET finished_at = now(), certificate = p_certificate,
+        subject = CASE WHEN w.waits THEN e.subject END, key_id = CASE WHEN w.waits THEN e.key_id END
+    FROM (SELECT EXISTS (SELECT FROM archive_erasures a WHERE a.site_id = p_site AND a.erasure_id = p_id) AS waits) w
     WHERE e.site_id = p_site AND e.id = p_id;
 END
 $$;
@@ -2424,6 +2867,17 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.forget_archive(p_month date) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE archived_months a SET forgotten_at = now(), files = NULL WHERE a.month = p_month;
+    PERFORM end_archive_erasure(e.site_id, e.erasure_id, e.month)
+    FROM (SELECT * FROM archive_erasures x WHERE x.month = p_month) e;
+END
+$$;
+
 CREATE FUNCTION public.forget_facts_before(p_site uuid, p_before timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -2470,6 +2924,31 @@ BEGIN
     PERFORM fold_leads(p_site, v_calls);
     UPDATE site_pulse p SET leads_gathered_at = now() WHERE p.site_id = p_site AND p.leads_gathered_at IS NULL;
     RETURN cardinality(v_calls);
+END
+$$;
+
+CREATE FUNCTION public.gather_pull(p_site uuid, p_most integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_route conversion_routes;
+    v_kind text;
+    v_count integer := 0;
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    SELECT r.* INTO v_route FROM conversion_routes r WHERE r.site_id = p_site AND r.adapter = 'file' AND r.is_on
+        AND r.destination ? 'pull' FOR NO KEY UPDATE;
+    -- Five minutes early is in time: the job comes round every few minutes, and should not fall behind by as much each day.
+    IF NOT FOUND OR EXISTS (SELECT FROM conversion_batches b
+        WHERE b.site_id = p_site AND b.adapter = 'file' AND b.created_name IS NULL
+          AND b.created_at > now() + interval '5 minutes' - CASE v_route.destination ->> 'pull' WHEN 'hourly' THEN interval '1 hour' ELSE interval '1 day' END) THEN
+        RETURN 0;
+    END IF;
+    FOREACH v_kind IN ARRAY ARRAY['new', 'restate', 'retract'] LOOP
+        v_count := v_count + fill_batch(p_site, gen_random_uuid(), v_kind, p_most, NULL, NULL, NULL);
+    END LOOP;
+    RETURN v_count;
 END
 $$;
 
@@ -3118,6 +3597,16 @@ BEGIN
         FROM (SELECT * FROM audit_runs a ORDER BY a.started_at DESC LIMIT 1) f
         CROSS JOIN LATERAL (VALUES ('audit_errors', f.errors::double precision), ('audit_warnings', f.warnings),
             ('audit_unknown', f.unknown), ('audit_age', extract(epoch FROM v_now - f.started_at))) v (name, figure);
+    -- What it found that nobody has accepted, by the checks' group and the findings' level: nothing is a figure too.
+    RETURN QUERY
+        SELECT 'audit_findings', (r.result ->> 'group') || ' ' || l.level,
+            count(*) FILTER (WHERE f.finding ->> 'level' = l.level AND f.finding ->> 'accepted' IS NULL)::double precision
+        FROM (SELECT * FROM audit_runs a ORDER BY a.started_at DESC LIMIT 1) n
+        CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof(n.report -> 'results') WHEN 'array' THEN n.report -> 'results' END) AS r (result)
+        CROSS JOIN (VALUES ('error'), ('warn')) AS l (level)
+        LEFT JOIN LATERAL jsonb_array_elements(r.result -> 'findings') AS f (finding) ON true
+        WHERE r.result ->> 'group' ~ '^[a-z]{1,20}$'
+        GROUP BY r.result ->> 'group', l.level;
     -- One step of the index a job, however many runs are kept.
     RETURN QUERY WITH RECURSIVE jobs AS (
             (SELECT u.job FROM upkeep_runs u ORDER BY u.job LIMIT 1)
@@ -3250,6 +3739,10 @@ CREATE FUNCTION public.is_over(p_site uuid, p_month date, p_session uuid, p_befo
       AND NOT EXISTS (SELECT FROM events e WHERE e.site_id = p_site AND e.session_month = p_month AND e.session_id = p_session
           AND e.created_at >= p_before + interval '7 days')
 $$;
+
+CREATE FUNCTION public.is_provider_open(p_provider text) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$ SELECT coalesce((SELECT p.is_on AND p.open_until <= now() FROM provider_circuits p WHERE p.provider = p_provider), true) $$;
 
 CREATE FUNCTION public.join_by_invite(p_hash bytea, p_act uuid, p_user uuid, p_name text, p_password_hash text, p_address text, OUT outcome text, OUT site uuid) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3413,6 +3906,17 @@ CREATE FUNCTION public.key_role(p_scopes text[]) RETURNS text
 $$;
 
 CREATE FUNCTION public.lead_cases(p_site uuid, p_calls uuid[], p_lock boolean) RETURNS TABLE(call_id uuid, version integer, status text, merged_into uuid, occurred_at timestamp with time zone, confirmed_at timestamp with time zone, note text, stage text, sale_at timestamp with time zone, sale_amount numeric, currency text, click_id text, click_id_kind text, gclid text, wbraid text, gbraid text, clicked_at timestamp with time zone, consent_marketing boolean, cycles integer, site_currency text, consent_mode text, conversion_time text, undo_minutes integer, latest_action text, latest_kind text, latest_actor uuid, latest_name text, latest_at timestamp with time zone, undo_id uuid, undo_action text, undo_before text, now timestamp with time zone)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    SELECT x.call_id, x.version, x.status, x.merged_into, x.occurred_at, x.confirmed_at, x.note, x.stage, x.sale_at, x.sale_amount,
+        x.currency, x.click_id, x.click_id_kind, x.gclid, x.wbraid, x.gbraid, x.clicked_at, x.consent_marketing, x.cycles,
+        x.site_currency, x.consent_mode, x.conversion_time, x.undo_minutes, x.latest_action, x.latest_kind, x.latest_actor,
+        x.latest_name, x.latest_at, x.undo_id, x.undo_action, x.undo_before, x.now
+    FROM lead_cases_v2(p_site, p_calls, p_lock) x
+$$;
+
+CREATE FUNCTION public.lead_cases_v2(p_site uuid, p_calls uuid[], p_lock boolean) RETURNS TABLE(call_id uuid, version integer, status text, merged_into uuid, occurred_at timestamp with time zone, confirmed_at timestamp with time zone, note text, stage text, sale_at timestamp with time zone, sale_amount numeric, currency text, click_id text, click_id_kind text, gclid text, wbraid text, gbraid text, clicked_at timestamp with time zone, consent_marketing boolean, cycles integer, site_currency text, consent_mode text, conversion_time text, undo_minutes integer, latest_action text, latest_kind text, latest_actor uuid, latest_name text, latest_at timestamp with time zone, undo_id uuid, undo_action text, undo_before text, now timestamp with time zone, stage_weights jsonb)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
@@ -3430,7 +3934,7 @@ BEGIN
         (SELECT count(*)::integer FROM conversions v WHERE v.site_id = c.site_id AND v.call_id = c.id),
         t.currency, t.consent_mode, t.conversion_time, t.undo_minutes,
         l.action, l.actor_kind, l.actor, coalesce(nullif(u.name, ''), u.email, l.key_name), l.at,
-        d.id, d.action, d.before::text, now()
+        d.id, d.action, d.before::text, now(), t.config -> 'stage_weights'
     FROM calls c JOIN sites t ON t.id = c.site_id
     LEFT JOIN sessions s
         ON s.site_id = c.site_id AND s.created_month = c.matched_session_month AND s.id = c.matched_session_id
@@ -3964,6 +4468,40 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.mind_archive(p_site uuid, p_erasure uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('opsmantik: archive', 0));
+    INSERT INTO archive_erasures (site_id, erasure_id, month)
+    SELECT p_site, p_erasure, a.month FROM archived_months a WHERE a.forgotten_at IS NULL AND p_site = ANY (a.sites);
+END
+$$;
+
+CREATE FUNCTION public.month_expiry(p_month date, OUT sites uuid[], OUT since timestamp with time zone) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_end timestamptz := (p_month + interval '1 month') AT TIME ZONE 'UTC';
+    v_sites uuid[];
+BEGIN
+    v_sites := ARRAY(SELECT s.id FROM sites s WHERE EXISTS (
+            SELECT FROM events e WHERE e.site_id = s.id AND e.session_month = p_month)
+        OR EXISTS (SELECT FROM session_keys k WHERE k.site_id = s.id AND k.created_month = p_month));
+    sites := v_sites;
+    IF p_month >= date_trunc('month', now() AT TIME ZONE 'UTC') - interval '2 months'
+        OR EXISTS (SELECT FROM sites s WHERE s.id = ANY (v_sites) AND s.retention_months IS NULL) THEN
+        RETURN;
+    END IF;
+    SELECT min(kept_since(s.retention_months)) INTO since FROM sites s WHERE s.id = ANY (v_sites);
+    IF since < v_end THEN
+        since := NULL;
+    END IF;
+END
+$$;
+
 CREATE FUNCTION public.month_number(p_at timestamp with time zone) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$ SELECT (extract(year FROM p_at AT TIME ZONE 'UTC') * 12 + extract(month FROM p_at AT TIME ZONE 'UTC') - 1)::integer $$;
@@ -3977,7 +4515,7 @@ CREATE FUNCTION public.months_before(p_site uuid, p_before timestamp with time z
         UNION ALL
         SELECT (SELECT min(k.created_month) FROM session_keys k WHERE k.site_id = p_site AND k.created_month > n.month)
         FROM next n WHERE n.month IS NOT NULL)
-    SELECT n.month FROM next n WHERE n.month < (p_before AT TIME ZONE 'UTC')::date
+    SELECT n.month FROM next n WHERE n.month < (p_before AT TIME ZONE 'UTC')::date AND NOT stays_for_archive(n.month)
 $$;
 
 CREATE FUNCTION public.move_conversion(p_site uuid, p_call uuid, p_conversion jsonb) RETURNS void
@@ -4004,9 +4542,9 @@ BEGIN
             v_new.click_id_kind := NULL;
         END IF;
         INSERT INTO conversions (site_id, id, call_id, order_id, state, reason, due_at, occurred_at, value, currency,
-            click_id, click_id_kind, consent, consent_at)
+            click_id, click_id_kind, clicked_at, consent, consent_at)
         VALUES (p_site, v_new.id, p_call, v_new.order_id, v_new.state, v_new.reason, v_new.due_at, v_new.occurred_at,
-            v_new.value, v_new.currency, v_new.click_id, v_new.click_id_kind, v_new.consent, now());
+            v_new.value, v_new.currency, v_new.click_id, v_new.click_id_kind, v_new.clicked_at, v_new.consent, now());
         INSERT INTO conversion_moves (site_id, id, conversion_id, to_state, reason)
         VALUES (p_site, gen_random_uuid(), v_new.id, v_new.state, v_new.reason);
         PERFORM offer_move(p_site, p_call, v_new.id, NULL, v_new.reason);
@@ -4019,7 +4557,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;  -- sealed before there was a ledger
     END IF;
-    v_sent := v_old.state IN ('sent', 'accepted', 'matched');
+    v_sent := v_old.state IN ('sent', 'accepted', 'matched') OR v_old.platform_value IS NOT NULL;
     v_new := jsonb_populate_record(v_old, p_conversion);
     IF v_step = 'withdraw' THEN
         v_new.state := 'retracted';
@@ -4033,15 +4571,40 @@ BEGIN
         -- has failed keeps its reason.
         v_new.occurred_at := CASE WHEN v_sent THEN v_old.occurred_at ELSE v_new.occurred_at END;
         v_new.reason := CASE WHEN v_old.state IN ('skipped', 'failed') THEN v_old.reason ELSE v_new.reason END;
+        v_new.due_at := v_old.due_at;
+        IF v_new.value IS NULL AND v_sent THEN
+            -- Nobody says any more what it is worth: the platform keeps what it was told.
+            v_new.value := v_old.value;
+            v_new.currency := v_old.currency;
+            v_new.reason := v_old.reason;
+        ELSIF v_new.value IS NULL AND v_old.state IN ('held', 'queued', 'failed') THEN
+            v_new.state := 'skipped';
+            v_new.reason := p_conversion ->> 'reason';
+        ELSIF v_new.value IS NOT NULL AND v_old.value IS NULL AND v_old.state = 'skipped' AND v_old.reason = 'value_unknown' THEN
+            -- It was stopped for want of an amount alone, and goes on as if it had been sealed now.
+            v_new.consent := call_consent(p_site, p_call);
+            v_new.consent_at := now();
+            v_new.due_at := (p_conversion ->> 'due_at')::timestamptz;
+            v_new.state := CASE WHEN consent_allows(p_site, p_call) THEN 'held' ELSE 'skipped' END;
+            v_new.reason := CASE v_new.state WHEN 'held' THEN p_conversion ->> 'reason' ELSE 'no_consent' END;
+            v_new.click_id := CASE v_new.state WHEN 'held' THEN v_old.click_id END;
+            v_new.click_id_kind := CASE v_new.state WHEN 'held' THEN v_old.click_id_kind END;
+        END IF;
         IF v_new IS NOT DISTINCT FROM v_old THEN
             RETURN;
         END IF;
         INSERT INTO conversion_moves (site_id, id, conversion_id, from_state, to_state, reason)
-        VALUES (p_site, gen_random_uuid(), v_old.id, v_old.state, v_new.state, p_conversion ->> 'move');
+        VALUES (p_site, gen_random_uuid(), v_old.id, v_old.state, v_new.state,
+            CASE v_new.state WHEN 'skipped' THEN CASE v_old.state WHEN 'skipped' THEN p_conversion ->> 'move' ELSE v_new.reason END
+                ELSE p_conversion ->> 'move' END);
     END IF;
-    UPDATE conversions v SET state = v_new.state, reason = v_new.reason, occurred_at = v_new.occurred_at,
-        value = v_new.value, currency = v_new.currency, updated_at = now()
+    UPDATE conversions v SET state = v_new.state, reason = v_new.reason, occurred_at = v_new.occurred_at, due_at = v_new.due_at,
+        value = v_new.value, currency = v_new.currency, click_id = v_new.click_id, click_id_kind = v_new.click_id_kind,
+        consent = v_new.consent, consent_at = v_new.consent_at, updated_at = now()
     WHERE v.site_id = p_site AND v.id = v_old.id;
+    -- What the platform has is to be put right or taken back there; what is on its way, after that is known.
+    UPDATE conversions v SET next_at = CASE WHEN v.batch_id IS NULL AND v.state <> 'held' THEN owed_at(v) END
+    WHERE v.site_id = p_site AND v.id = v_old.id AND v.state NOT IN ('queued', 'failed');
     PERFORM offer_move(p_site, p_call, v_old.id, v_old.state,
         CASE WHEN v_step = 'withdraw' THEN v_new.reason ELSE p_conversion ->> 'move' END);
 END
@@ -4050,7 +4613,7 @@ $$;
 CREATE FUNCTION public.needs_call(v public.conversions) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
-    SELECT (v).state IN ('held', 'queued') OR (v).updated_at > now() - interval '90 days'
+    SELECT (v).state IN ('held', 'queued') OR (v).batch_id IS NOT NULL OR (v).updated_at > now() - interval '90 days'
         AND ((v).state IN ('sent', 'accepted', 'matched', 'failed') OR (v).reason LIKE '%\_after\_sending')
 $$;
 
@@ -4102,6 +4665,19 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.note_download(p_site uuid, p_batch uuid, p_file_name text, p_digest bytea) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM conversion_keeper(p_site);
+    SET LOCAL app.maintenance = 'on';
+    UPDATE conversion_batches b SET file_name = coalesce(b.file_name, p_file_name), digest = coalesce(b.digest, p_digest),
+        downloads = b.downloads + 1
+    WHERE b.site_id = p_site AND b.id = p_batch;
+END
+$$;
+
 CREATE FUNCTION public.note_invite_sent(p_site uuid, p_id uuid, p_turn integer) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -4133,6 +4709,44 @@ BEGIN
         END IF;
     END IF;
     PERFORM note_act(p_site, p_id, p_action, p_subject, '{}');
+END
+$$;
+
+CREATE FUNCTION public.note_provider(p_provider text, p_answered boolean, p_reason text, p_most integer, p_seconds double precision, p_longest double precision) RETURNS double precision
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_failures integer;
+    v_wait double precision;
+BEGIN
+    IF p_answered THEN
+        UPDATE provider_circuits p SET failures = 0, open_until = '-infinity', reason = NULL, changed_at = now()
+        WHERE p.provider = p_provider AND p.failures > 0;
+        RETURN 0;
+    END IF;
+    INSERT INTO provider_circuits (provider, failures, reason) VALUES (p_provider, 1, left(p_reason, 300))
+    ON CONFLICT (provider) DO UPDATE SET failures = provider_circuits.failures + 1, reason = left(p_reason, 300), changed_at = now()
+    RETURNING failures INTO v_failures;
+    IF v_failures < p_most THEN
+        RETURN 0;
+    END IF;
+    v_wait := least(p_seconds * 2 ^ least(v_failures - p_most, 30), p_longest);
+    UPDATE provider_circuits p SET open_until = now() + make_interval(secs => v_wait) WHERE p.provider = p_provider;
+    RETURN v_wait;
+END
+$$;
+
+CREATE FUNCTION public.note_pull(p_site uuid, p_batches uuid[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    PERFORM FROM conversion_batches b WHERE b.site_id = p_site AND b.id = ANY (p_batches) ORDER BY b.id FOR NO KEY UPDATE;
+    UPDATE conversion_batches b SET downloads = b.downloads + 1, state = 'sent', sent_at = coalesce(b.sent_at, now()),
+        next_at = coalesce(b.next_at, now() + interval '1 day')
+    WHERE b.site_id = p_site AND b.id = ANY (p_batches) AND b.adapter = 'file' AND b.created_name IS NULL AND b.state IN ('open', 'sent');
 END
 $$;
 
@@ -4328,6 +4942,18 @@ CREATE FUNCTION public.origins_seen(p_sites uuid[], p_origins text[]) RETURNS vo
     FROM seen n WHERE o.site_id = n.site_id AND o.origin = n.origin
 $$;
 
+CREATE FUNCTION public.owed_at(v public.conversions) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    AS $$ SELECT CASE WHEN owed_step(v) IS NOT NULL AND (v).state <> 'failed' THEN now() END $$;
+
+CREATE FUNCTION public.owed_step(v public.conversions) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$ SELECT CASE
+    WHEN (v).state IN ('queued', 'failed') THEN 'new'
+    WHEN (v).platform_value IS NULL THEN NULL
+    WHEN (v).state IN ('accepted', 'matched') AND ((v).platform_value, (v).platform_currency) IS DISTINCT FROM ((v).value, (v).currency) THEN 'restate'
+    WHEN (v).state IN ('retracted', 'skipped') AND (v).taken_back_at IS NULL THEN 'retract' END $$;
+
 CREATE FUNCTION public.own_second_factor() RETURNS TABLE(id uuid, secret bytea, key_id text, last_step bigint, confirmed_at timestamp with time zone, codes_left integer)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -4417,6 +5043,18 @@ CREATE FUNCTION public.place_key(p_city text, p_district text) RETURNS text
 CREATE FUNCTION public.plain_case(p_text text) RETURNS text
     LANGUAGE sql IMMUTABLE
     AS $$ SELECT lower(translate(p_text, 'Iİı', 'iii')) $$;
+
+CREATE FUNCTION public.platform_audits(p_limit integer) RETURNS TABLE(report jsonb, asked_at timestamp with time zone)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM platform_keeper();
+    RETURN QUERY SELECT r.report, w.asked_at
+        FROM (VALUES ('audit')) AS j (job) LEFT JOIN upkeep_wishes w ON w.job = j.job
+        LEFT JOIN (SELECT a.report FROM audit_runs a ORDER BY a.started_at DESC, a.id DESC LIMIT least(p_limit, 10)) r ON true;
+END
+$$;
 
 CREATE FUNCTION public.platform_jobs() RETURNS TABLE(job text, started_at timestamp with time zone, finished_at timestamp with time zone, outcome text, detail jsonb, last_ok_at timestamp with time zone)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -4511,6 +5149,46 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.preview_conversions(p_site uuid, p_kind text, p_most integer, p_at timestamp with time zone, p_id uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    AS $$
+DECLARE
+    v_route conversion_routes;
+    v_first record;
+BEGIN
+    PERFORM conversion_keeper(p_site);
+    PERFORM set_config('app.maintenance', 'on', true);
+    SELECT r.* INTO v_route FROM conversion_routes r WHERE r.site_id = p_site;
+    SELECT owed_step(v) AS kind, CASE WHEN owed_step(v) <> 'new' THEN v.sent_to END AS sent_to INTO v_first FROM conversions v
+    WHERE v.site_id = p_site AND v.next_at <= now() AND v.batch_id IS NULL
+      AND (owed_step(v) = 'new' OR owed_step(v) IS NOT NULL AND v.sent_to ->> 'adapter' = v_route.adapter)
+      AND (p_kind IS NULL OR owed_step(v) = p_kind)
+    ORDER BY v.next_at LIMIT 1;
+    IF v_first.kind IS NULL OR NOT coalesce(v_route.is_on, false) THEN
+        RETURN NULL;
+    END IF;
+    RETURN (SELECT jsonb_build_object(
+        'site_id', p_site, 'id', '00000000-0000-0000-0000-000000000000', 'kind', v_first.kind, 'adapter', v_route.adapter,
+        'destination', coalesce(v_first.sent_to -> 'destination', v_route.destination), 'state', 'open', 'attempts', 0,
+        'request_id', NULL, 'created_at', now(), 'site_name', t.name, 'public_id', t.public_id, 'time_zone', t.time_zone,
+        'with_hashes', v_route.with_hashes,
+        'items', (SELECT coalesce(jsonb_agg(jsonb_build_object('position', n.position, 'conversion_id', n.id, 'order_id', n.order_id,
+                'occurred_at', n.occurred_at, 'value', (CASE v_first.kind WHEN 'retract' THEN 0 ELSE n.value END)::text,
+                'currency', CASE v_first.kind WHEN 'retract' THEN n.platform_currency ELSE n.currency END, 'click_id', n.click_id,
+                'click_id_kind', n.click_id_kind, 'clicked_at', n.clicked_at, 'consent', n.consent, 'next_at', n.next_at)
+                ORDER BY n.position), '[]')
+            FROM (SELECT v.*, row_number() OVER (ORDER BY v.next_at, v.id) AS position FROM conversions v
+                WHERE v.site_id = p_site AND v.next_at <= now() AND v.batch_id IS NULL AND owed_step(v) = v_first.kind
+                  AND (v.next_at, v.id) > (coalesce(p_at, '-infinity'), coalesce(p_id, '00000000-0000-0000-0000-000000000000'))
+                  AND CASE v_first.kind WHEN 'new' THEN consent_allows(p_site, v.call_id)
+                      AND coalesce(v.clicked_at, v.occurred_at) >= now() - interval '90 days' ELSE v.sent_to = v_first.sent_to END
+                ORDER BY v.next_at, v.id LIMIT p_most) n))
+    FROM sites t WHERE t.id = p_site);
+END
+$$;
+
 CREATE FUNCTION public.privacy_keeper(p_site uuid) RETURNS uuid
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -4523,6 +5201,106 @@ BEGIN
         RAISE EXCEPTION 'the asker keeps nobody''s privacy on this site' USING ERRCODE = 'insufficient_privilege';
     END IF;
     RETURN nullif(current_setting('app.person', true), '')::uuid;
+END
+$$;
+
+CREATE FUNCTION public.providers() RETURNS TABLE(provider text, failures integer, open_until timestamp with time zone, reason text, is_on boolean, changed_at timestamp with time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$ SELECT p.provider, p.failures, p.open_until, p.reason, p.is_on, p.changed_at FROM provider_circuits p ORDER BY p.provider $$;
+
+CREATE FUNCTION public.pull_batches(p_site uuid) RETURNS SETOF jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM set_config('app.maintenance', 'on', true);
+    RETURN QUERY SELECT carried_contents(b.site_id, b.id) FROM conversion_batches b
+    WHERE b.site_id = p_site AND b.adapter = 'file' AND b.created_name IS NULL AND b.state IN ('open', 'sent')
+    ORDER BY b.created_at, b.id;
+END
+$$;
+
+CREATE FUNCTION public.pull_route(p_public_id text, OUT site_id uuid, OUT secret bytea, OUT key_id text, OUT is_on boolean) RETURNS record
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM set_config('app.maintenance', 'on', true);
+    SELECT r.site_id, r.secret, r.key_id, r.is_on AND t.disabled_at IS NULL
+    INTO pull_route.site_id, pull_route.secret, pull_route.key_id, pull_route.is_on
+    FROM sites t JOIN conversion_routes r ON r.site_id = t.id
+    WHERE t.public_id = p_public_id AND r.adapter = 'file' AND r.destination ? 'pull';
+END
+$$;
+
+CREATE FUNCTION public.pull_sites() RETURNS SETOF uuid
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM set_config('app.maintenance', 'on', true);
+    RETURN QUERY SELECT r.site_id FROM conversion_routes r WHERE r.adapter = 'file' AND (r.destination ? 'pull' OR EXISTS (
+        SELECT FROM conversion_batches b WHERE b.site_id = r.site_id AND b.state = 'sent' AND b.adapter = 'file'));
+END
+$$;
+
+CREATE FUNCTION public.put_back_events(p_columns text[]) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET enable_nestloop TO 'off'
+    AS $$
+DECLARE
+    v_columns text := (SELECT string_agg(quote_ident(c), ', ') FROM unnest(p_columns) c);
+    v_back bigint;
+BEGIN
+    EXECUTE format('INSERT INTO events (%s) SELECT %s FROM pg_temp.archived_events a WHERE EXISTS (SELECT FROM session_keys k '
+        'WHERE k.site_id = a.site_id AND k.id = a.session_id AND k.created_month = a.session_month) ON CONFLICT DO NOTHING',
+        v_columns, v_columns);
+    GET DIAGNOSTICS v_back = ROW_COUNT;
+    RETURN v_back;
+END
+$$;
+
+CREATE FUNCTION public.put_back_visits(p_columns text[]) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET enable_nestloop TO 'off'
+    AS $$
+DECLARE
+    v_columns text := (SELECT string_agg(quote_ident(c), ', ') FROM unnest(p_columns) c);
+    v_back bigint;
+BEGIN
+    INSERT INTO session_keys (site_id, id, created_month)
+    SELECT a.site_id, a.id, a.created_month FROM pg_temp.archived_sessions a JOIN sites s ON s.id = a.site_id
+    ON CONFLICT DO NOTHING;
+    EXECUTE format('INSERT INTO sessions (%s) SELECT %s FROM pg_temp.archived_sessions a WHERE EXISTS (SELECT FROM session_keys k '
+        'WHERE k.site_id = a.site_id AND k.id = a.id AND k.created_month = a.created_month) ON CONFLICT DO NOTHING',
+        v_columns, v_columns);
+    GET DIAGNOSTICS v_back = ROW_COUNT;
+    RETURN v_back;
+END
+$$;
+
+CREATE FUNCTION public.put_conversion_secret(p_site uuid, p_secret bytea, p_key_id text, p_mine boolean, p_act uuid) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_adapter text;
+BEGIN
+    PERFORM conversion_keeper(p_site);
+    SET LOCAL app.maintenance = 'on';
+    UPDATE conversion_routes r SET secret = p_secret, key_id = p_key_id, trouble = NULL, trouble_at = NULL, not_before = '-infinity',
+        connected_by = CASE WHEN p_mine THEN (SELECT u.id FROM users u WHERE u.id = nullif(current_setting('app.person', true), '')::uuid) END,
+        updated_at = now()
+    WHERE r.site_id = p_site RETURNING r.adapter INTO v_adapter;
+    IF v_adapter IS NULL THEN
+        RETURN false;
+    END IF;
+    PERFORM note_act(p_site, p_act, 'conversions.connect', v_adapter,
+        jsonb_build_object('by', CASE WHEN p_mine THEN 'person' WHEN p_secret IS NULL THEN 'nothing' ELSE 'secret' END));
+    RETURN true;
 END
 $$;
 
@@ -4564,6 +5342,36 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.queue_conversions(p_limit integer) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_site uuid;
+    v_ids uuid[];
+    v_ready uuid[];
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    FOR v_site IN SELECT t.id FROM sites t
+        WHERE EXISTS (SELECT FROM conversions v WHERE v.site_id = t.id AND v.state = 'held' AND v.due_at <= now()) LOOP
+        -- Whoever is at it already goes on alone.
+        CONTINUE WHEN NOT pg_try_advisory_xact_lock(hashtextextended('opsmantik queue ' || v_site, 0));
+        v_ids := ARRAY(SELECT v.id FROM conversions v WHERE v.site_id = v_site AND v.state = 'held' AND v.due_at <= now()
+            ORDER BY v.due_at LIMIT p_limit);
+        v_ready := ready_conversions(v_site, v_ids);
+        v_ready := ARRAY(SELECT v.id FROM conversions v WHERE v.site_id = v_site AND v.id = ANY (v_ready) AND v.state = 'held');
+        IF v_ready <> '{}' THEN
+            PERFORM shift_conversions(v_site, (SELECT jsonb_agg(jsonb_build_object('id', r, 'state', 'queued', 'move', NULL,
+                'next_at', now())) FROM unnest(v_ready) r));
+        END IF;
+        IF v_ids <> '{}' THEN
+            RETURN cardinality(v_ids);
+        END IF;
+    END LOOP;
+    RETURN 0;
+END
+$$;
+
 CREATE FUNCTION public.quota_use() RETURNS TABLE(site_id uuid, quota bigint, used bigint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -4577,6 +5385,23 @@ BEGIN
         WHERE c.site_id = s.id AND c.outcome = 'stored'
           AND c.hour >= date_trunc('hour', date_trunc('month', now() AT TIME ZONE s.time_zone) AT TIME ZONE s.time_zone)) u
     WHERE s.monthly_quota IS NOT NULL;
+END
+$$;
+
+CREATE FUNCTION public.ready_conversions(p_site uuid, p_ids uuid[]) RETURNS uuid[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_ready uuid[] := refresh_consent(p_site, p_ids);
+    v_old uuid[] := ARRAY(SELECT v.id FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (v_ready)
+        AND coalesce(v.clicked_at, v.occurred_at) < now() - interval '90 days');
+BEGIN
+    IF v_old <> '{}' THEN
+        PERFORM shift_conversions(p_site, (SELECT jsonb_agg(jsonb_build_object('id', o, 'state', 'skipped', 'reason', 'too_old',
+            'move', 'too_old', 'next_at', NULL)) FROM unnest(v_old) o));
+    END IF;
+    RETURN ARRAY(SELECT r FROM unnest(v_ready) r WHERE r <> ALL (v_old));
 END
 $$;
 
@@ -4634,6 +5459,32 @@ CREATE FUNCTION public.recent_privacy_acts(p_person uuid, p_site uuid) RETURNS S
     AS $$
     SELECT a.id FROM site_acts a WHERE (a.actor = p_person OR p_person IS NULL AND a.actor IS NULL AND a.site_id = p_site)
       AND a.at > now() - interval '1 hour' AND a.action IN ('privacy.erase', 'privacy.export')
+$$;
+
+CREATE FUNCTION public.reclaim_batch(p_site uuid, p_adapter text, p_lease integer) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_batch uuid;
+BEGIN
+    PERFORM conversion_keeper(p_site);
+    SET LOCAL app.maintenance = 'on';
+    PERFORM FROM conversion_routes r WHERE r.site_id = p_site FOR NO KEY UPDATE;
+    SELECT b.id INTO v_batch FROM conversion_batches b
+    WHERE b.site_id = p_site AND b.adapter = p_adapter AND b.state = 'open' AND b.next_at <= now()
+    ORDER BY b.next_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+    IF v_batch IS NULL THEN
+        RETURN NULL;
+    END IF;
+    UPDATE conversion_batches b SET attempts = b.attempts + 1, next_at = now() + make_interval(secs => p_lease)
+    WHERE b.site_id = p_site AND b.id = v_batch;
+    -- What is put right or taken back names nobody.
+    IF EXISTS (SELECT FROM conversion_batches b WHERE b.site_id = p_site AND b.id = v_batch AND b.kind = 'new') THEN
+        PERFORM withhold_items(p_site, v_batch);
+    END IF;
+    RETURN v_batch;
+END
 $$;
 
 CREATE FUNCTION public.record_call_v2(p_site uuid, p_id uuid, p_number text, p_fingerprint text, p_currency text, p_window_minutes integer, p_repeat_seconds integer, OUT call_id uuid, OUT session_id uuid, OUT is_new boolean, OUT facts public.lead_facts) RETURNS record
@@ -4916,25 +5767,30 @@ CREATE FUNCTION public.refresh_consent(p_site uuid, p_conversions uuid[]) RETURN
 DECLARE
     v_calls uuid[] := ARRAY(SELECT v.call_id FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (p_conversions)
         AND v.state IN ('held', 'queued', 'failed'));
+    v_ids uuid[];
+    v_grounds text[];
     v_stopped uuid[];
     v_entries counter_entry[];
     v_was conversions[];
 BEGIN
     PERFORM lock_leads(p_site, v_calls);
     PERFORM FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (p_conversions) ORDER BY v.id FOR UPDATE;
-    v_stopped := ARRAY(SELECT v.call_id FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (p_conversions)
-        AND v.state IN ('held', 'queued', 'failed') AND NOT consent_allows(p_site, v.call_id));
-    v_entries := call_entries(p_site, v_stopped, -1);
-    v_was := ARRAY(SELECT v FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (p_conversions)
-        AND v.call_id = ANY (v_stopped) AND v.state IN ('held', 'queued', 'failed'));
-    INSERT INTO conversion_moves (site_id, id, conversion_id, from_state, to_state, reason)
-    SELECT p_site, gen_random_uuid(), v.id, v.state, 'skipped', 'no_consent' FROM conversions v
-    WHERE v.site_id = p_site AND v.id = ANY (p_conversions) AND v.call_id = ANY (v_stopped) AND v.state IN ('held', 'queued', 'failed');
-    UPDATE conversions v SET state = 'skipped', reason = 'no_consent', click_id = NULL, click_id_kind = NULL,
-        consent = call_consent(p_site, v.call_id), consent_at = now(), updated_at = now()
-    WHERE v.site_id = p_site AND v.id = ANY (p_conversions) AND v.call_id = ANY (v_stopped) AND v.state IN ('held', 'queued', 'failed');
-    UPDATE conversions v SET consent = call_consent(p_site, v.call_id), consent_at = now()
-    WHERE v.site_id = p_site AND v.id = ANY (p_conversions) AND v.state IN ('held', 'queued', 'failed');
+    SELECT array_agg(v.id), array_agg(k.consent) INTO v_ids, v_grounds
+    FROM calls_consent(p_site, v_calls) k JOIN conversions v ON v.site_id = p_site AND v.call_id = k.call_id
+    WHERE v.id = ANY (p_conversions) AND v.state IN ('held', 'queued', 'failed');
+    v_was := ARRAY(SELECT v FROM unnest(v_ids, v_grounds) AS k (id, consent) JOIN conversions v ON v.site_id = p_site AND v.id = k.id
+        WHERE k.consent NOT IN ('granted', 'implied', 'legacy'));
+    v_stopped := ARRAY(SELECT (w).call_id FROM unnest(v_was) w);
+    IF v_stopped <> '{}' THEN
+        v_entries := call_entries(p_site, v_stopped, -1);
+        INSERT INTO conversion_moves (site_id, id, conversion_id, from_state, to_state, reason)
+        SELECT p_site, gen_random_uuid(), (w).id, (w).state, 'skipped', 'no_consent' FROM unnest(v_was) w;
+        UPDATE conversions v SET state = 'skipped', reason = 'no_consent', next_at = NULL, click_id = NULL, click_id_kind = NULL,
+            updated_at = now()
+        FROM unnest(v_was) w WHERE v.site_id = p_site AND v.id = (w).id;
+    END IF;
+    UPDATE conversions v SET consent = k.consent, consent_at = now()
+    FROM unnest(v_ids, v_grounds) AS k (id, consent) WHERE v.site_id = p_site AND v.id = k.id;
     IF v_stopped <> '{}' THEN
         INSERT INTO counter_journal (site_id, entries, changed_at)
         VALUES (p_site, v_entries || call_entries(p_site, v_stopped, 1), now());
@@ -4942,6 +5798,20 @@ BEGIN
     END IF;
     RETURN ARRAY(SELECT v.id FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (p_conversions)
         AND v.state IN ('held', 'queued', 'failed') ORDER BY v.id);
+END
+$$;
+
+CREATE FUNCTION public.release_batch(p_site uuid, p_batch uuid, p_seconds double precision) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM conversion_keeper(p_site);
+    SET LOCAL app.maintenance = 'on';
+    PERFORM FROM conversion_routes r WHERE r.site_id = p_site FOR NO KEY UPDATE;
+    UPDATE conversion_batches b SET next_at = now() + make_interval(secs => p_seconds)
+    WHERE b.site_id = p_site AND b.id = p_batch AND b.state = 'open' AND b.adapter = 'script';
+    RETURN FOUND;
 END
 $$;
 
@@ -5188,6 +6058,27 @@ BEGIN
             c.confirmed_at >= v_before + interval '7 days' OR EXISTS (
                 SELECT FROM conversions v WHERE v.site_id = p_site AND v.call_id = c.id AND needs_call(v)))),
         (SELECT count(*) FROM visitors v WHERE v.site_id = p_site AND v.last_seen_at < v_before);
+END
+$$;
+
+CREATE FUNCTION public.retry_conversions(p_site uuid, p_ids uuid[], p_act uuid) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_ids uuid[];
+BEGIN
+    PERFORM conversion_keeper(p_site);
+    SET LOCAL app.maintenance = 'on';
+    PERFORM lock_leads(p_site, ARRAY(SELECT v.call_id FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (p_ids)));
+    -- What was to be put right or taken back and was refused for good is tried again as well.
+    v_ids := ARRAY(SELECT v.id FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (p_ids) AND v.batch_id IS NULL
+        AND owed_step(v) IS NOT NULL AND (v.next_at IS NULL OR v.next_at > now()) ORDER BY v.id FOR UPDATE);
+    IF v_ids <> '{}' THEN
+        PERFORM shift_conversions(p_site, (SELECT jsonb_agg(jsonb_build_object('id', i, 'next_at', now(), 'move', 'tried_again')) FROM unnest(v_ids) i));
+        PERFORM note_act(p_site, p_act, 'conversions.retry', NULL, jsonb_build_object('count', cardinality(v_ids)));
+    END IF;
+    RETURN cardinality(v_ids);
 END
 $$;
 
@@ -5575,6 +6466,29 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.set_conversion_route(p_site uuid, p_adapter text, p_destination jsonb, p_with_hashes boolean, p_is_on boolean, p_act uuid) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM conversion_keeper(p_site);
+    SET LOCAL app.maintenance = 'on';
+    PERFORM FROM sites t WHERE t.id = p_site FOR NO KEY UPDATE;
+    IF EXISTS (SELECT FROM conversion_batches b WHERE b.site_id = p_site AND b.state IN ('open', 'sent') AND b.adapter <> p_adapter) THEN
+        RETURN false;
+    END IF;
+    INSERT INTO conversion_routes AS r (site_id, adapter, destination, with_hashes, is_on)
+    VALUES (p_site, p_adapter, p_destination, p_with_hashes, p_is_on)
+    ON CONFLICT (site_id) DO UPDATE SET adapter = p_adapter, destination = p_destination, with_hashes = p_with_hashes, is_on = p_is_on,
+        -- A secret is one adapter's; it opens nothing for another.
+        secret = CASE WHEN r.adapter = p_adapter THEN r.secret END, key_id = CASE WHEN r.adapter = p_adapter THEN r.key_id END,
+        trouble = NULL, trouble_at = NULL, not_before = '-infinity', updated_at = now();
+    PERFORM note_act(p_site, p_act, 'conversions.route', p_adapter,
+        jsonb_build_object('destination', p_destination, 'with_hashes', p_with_hashes, 'is_on', p_is_on));
+    RETURN true;
+END
+$$;
+
 CREATE FUNCTION public.set_limits(p_site uuid, p_act uuid, p_quota bigint, p_rate integer, p_quarantine integer) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -5638,6 +6552,83 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.settle_batch(p_site uuid, p_batch uuid, p_state text, p_seconds double precision, p_request_id text, p_error text, p_outcomes jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_batch conversion_batches;
+    v_ids uuid[];
+    v_positions integer[];
+    v_outcomes jsonb[];
+    v_steps jsonb;
+    v_changed uuid[];
+BEGIN
+    SELECT b.* INTO v_batch FROM conversion_batches b WHERE b.site_id = p_site AND b.id = p_batch;
+    v_ids := ARRAY(SELECT i.conversion_id FROM conversion_batch_items i WHERE i.site_id = p_site AND i.batch_id = p_batch AND i.outcome IS NULL);
+    PERFORM lock_leads(p_site, ARRAY(SELECT v.call_id FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (v_ids)));
+    PERFORM FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (v_ids) ORDER BY v.id FOR UPDATE;
+
+    SELECT array_agg((o ->> 'position')::integer), array_agg(o) INTO v_positions, v_outcomes
+    FROM jsonb_array_elements(CASE p_state WHEN 'cancelled' THEN '[]' ELSE p_outcomes END) o;
+    UPDATE conversion_batch_items i SET outcome = o.said ->> 'outcome', reason = left(o.said ->> 'reason', 100), detail = left(o.said ->> 'detail', 500)
+    FROM unnest(v_positions, v_outcomes) AS o (position, said)
+    WHERE i.site_id = p_site AND i.batch_id = p_batch AND i.position = o.position AND i.outcome IS NULL;
+    IF p_state = 'cancelled' THEN
+        UPDATE conversion_batch_items i SET outcome = 'cancelled' WHERE i.site_id = p_site AND i.batch_id = p_batch AND i.outcome IS NULL;
+    ELSIF p_state = 'done' AND EXISTS (SELECT FROM conversion_batch_items i WHERE i.site_id = p_site AND i.batch_id = p_batch AND i.outcome IS NULL) THEN
+        RAISE EXCEPTION 'a batch is done when each of its conversions has an outcome' USING ERRCODE = 'check_violation';
+    END IF;
+
+    SELECT jsonb_agg(settled_step(v, i, v_batch.kind, make_interval(secs => coalesce((o.said ->> 'seconds')::double precision,
+        CASE WHEN i.outcome = 'cancelled' THEN p_seconds END)))) INTO v_steps
+    FROM conversion_batch_items i JOIN conversions v ON v.site_id = p_site AND v.id = i.conversion_id AND v.batch_id = p_batch
+    LEFT JOIN unnest(v_positions, v_outcomes) AS o (position, said) ON o.position = i.position
+    WHERE i.site_id = p_site AND i.batch_id = p_batch AND i.outcome IS NOT NULL;
+    PERFORM shift_conversions(p_site, coalesce(v_steps, '[]'));
+    -- What was corrected meanwhile is owed from now on.
+    v_changed := ARRAY(SELECT (s ->> 'id')::uuid FROM jsonb_array_elements(v_steps) s WHERE NOT s ? 'next_at');
+    UPDATE conversions v SET next_at = owed_at(v)
+    WHERE v.site_id = p_site AND v.id = ANY (v_changed) AND v.next_at IS DISTINCT FROM owed_at(v);
+
+    UPDATE conversion_batches b SET state = p_state, request_id = coalesce(p_request_id, b.request_id), error = left(p_error, 500),
+        next_at = CASE WHEN p_state IN ('open', 'sent') THEN coalesce(now() + make_interval(secs => p_seconds), b.next_at) END,
+        sent_at = CASE WHEN p_state IN ('sent', 'done') THEN coalesce(b.sent_at, now()) ELSE b.sent_at END,
+        finished_at = CASE WHEN p_state IN ('done', 'cancelled') THEN now() END
+    WHERE b.site_id = p_site AND b.id = p_batch;
+END
+$$;
+
+CREATE FUNCTION public.settle_pulls(p_site uuid) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $_$
+DECLARE
+    v_batch conversion_batches;
+    v_count integer := 0;
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+    PERFORM FROM conversion_routes r WHERE r.site_id = p_site FOR NO KEY UPDATE;
+    FOR v_batch IN SELECT b.* FROM conversion_batches b WHERE b.site_id = p_site AND b.adapter = 'file' AND b.created_name IS NULL
+            AND b.state IN ('open', 'sent') ORDER BY b.id FOR NO KEY UPDATE LOOP
+        IF v_batch.kind = 'new' THEN
+            PERFORM withhold_items(p_site, v_batch.id);
+        END IF;
+        IF v_batch.state = 'sent' AND v_batch.next_at <= now() THEN
+            PERFORM settle_batch(p_site, v_batch.id, 'done', 0, NULL, NULL, (SELECT coalesce(jsonb_agg(jsonb_build_object('position', i.position)
+                    -- What no platform can have made was in no file (conversions/google_ads_csv.py).
+                    || CASE WHEN v_batch.kind = 'new' AND coalesce(v.click_id, '') !~ '^[A-Za-z0-9_.~-]+$'
+                        THEN jsonb_build_object('outcome', 'failed', 'reason', 'bad_click_id')
+                        ELSE jsonb_build_object('outcome', 'accepted', 'reason', 'unconfirmed', 'detail', 'unconfirmed') END), '[]')
+                FROM conversion_batch_items i JOIN conversions v ON v.site_id = i.site_id AND v.id = i.conversion_id
+                WHERE i.site_id = p_site AND i.batch_id = v_batch.id AND i.outcome IS NULL));
+            v_count := v_count + 1;
+        END IF;
+    END LOOP;
+    RETURN v_count;
+END
+$_$;
+
 CREATE FUNCTION public.settle_visitors(p_site uuid, p_visitors text[]) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -5655,6 +6646,54 @@ BEGIN
     WHERE v.site_id = p_site AND v.id = x.fingerprint;
     RETURN v_gone;
 END
+$$;
+
+CREATE TABLE public.conversion_batch_items (
+    site_id uuid NOT NULL,
+    batch_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    conversion_id uuid NOT NULL,
+    order_id text NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    value numeric NOT NULL,
+    currency text NOT NULL,
+    outcome text,
+    reason text,
+    detail text,
+    CONSTRAINT conversion_batch_items_detail_check CHECK ((length(detail) <= 500)),
+    CONSTRAINT conversion_batch_items_outcome_check CHECK ((outcome = ANY (ARRAY['accepted'::text, 'matched'::text, 'failed'::text, 'gone'::text, 'withheld'::text, 'cancelled'::text]))),
+    CONSTRAINT conversion_batch_items_reason_check CHECK ((length(reason) <= 100))
+);
+
+ALTER TABLE ONLY public.conversion_batch_items FORCE ROW LEVEL SECURITY;
+
+COMMENT ON COLUMN public.conversion_batch_items.value IS 'As it was sent; 0 where it was taken back.';
+
+COMMENT ON COLUMN public.conversion_batch_items.outcome IS 'gone: there was nothing to change or to take back. withheld: it was not sent again, because consent was withdrawn meanwhile.';
+
+CREATE FUNCTION public.settled_step(v public.conversions, i public.conversion_batch_items, p_kind text, p_again interval) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT jsonb_build_object('id', (v).id, 'batch_id', NULL) || CASE
+        WHEN (i).outcome = 'cancelled' THEN
+            CASE WHEN p_kind <> 'new' THEN jsonb_build_object('next_at', now() + p_again)
+                WHEN (v).state = 'sent' THEN jsonb_build_object('state', 'queued', 'move', 'not_arrived', 'sent_at', NULL, 'sent_to', NULL, 'next_at', now() + p_again)
+                ELSE jsonb_build_object('move', 'not_arrived', 'sent_at', NULL, 'sent_to', NULL, 'next_at', NULL) END
+        WHEN p_kind = 'new' AND (i).outcome IN ('accepted', 'matched') THEN
+            jsonb_build_object('platform_value', (i).value, 'platform_currency', (i).currency, 'detail', (i).detail, 'attempts', 0,
+                'state', CASE (v).state WHEN 'sent' THEN (i).outcome ELSE (v).state END, 'move', (i).reason)
+        WHEN p_kind = 'new' THEN
+            jsonb_build_object('detail', (i).detail, 'sent_at', NULL, 'sent_to', NULL, 'attempts', (v).attempts + 1, 'move', (i).reason)
+            || CASE (v).state WHEN 'sent' THEN jsonb_build_object('state', 'failed', 'reason', (i).reason, 'next_at', now() + p_again)
+                ELSE jsonb_build_object('next_at', NULL) END
+        WHEN (i).outcome = 'failed' THEN
+            jsonb_build_object('detail', (i).detail, 'attempts', (v).attempts + 1, 'next_at', now() + p_again, 'move', (i).reason)
+        WHEN p_kind = 'restate' THEN
+            jsonb_build_object('platform_value', CASE (i).outcome WHEN 'gone' THEN NULL ELSE (i).value END,
+                'platform_currency', CASE (i).outcome WHEN 'gone' THEN NULL ELSE (i).currency END, 'detail', (i).detail, 'attempts', 0,
+                'move', CASE (i).outcome WHEN 'gone' THEN 'gone' ELSE 'restated' END)
+        ELSE jsonb_build_object('platform_value', CASE (i).outcome WHEN 'gone' THEN NULL ELSE 0 END, 'taken_back_at', now(), 'detail', (i).detail,
+            'attempts', 0, 'next_at', NULL, 'move', CASE (i).outcome WHEN 'gone' THEN 'gone' ELSE 'taken_back' END) END
 $$;
 
 CREATE FUNCTION public.share_keeper(p_site uuid) RETURNS void
@@ -5695,6 +6734,68 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.shift_conversions(p_site uuid, p_steps jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    -- Arrays, because the planner sees how long they are; of a jsonb it believes that it has a hundred elements. Joined to
+    -- them, a row is looked up by its key: an "= ANY" beside that would be sorted anew for each row.
+    v_ids uuid[];
+    v_steps jsonb[];
+    v_calls uuid[];
+    v_entries counter_entry[];
+    v_moved uuid[];
+    v_moved_calls uuid[];
+    v_from text[];
+    v_to text[];
+    v_reasons text[];
+    v_taken uuid[];
+BEGIN
+    SELECT array_agg((s ->> 'id')::uuid), array_agg(s) INTO v_ids, v_steps FROM jsonb_array_elements(p_steps) s;
+    v_calls := ARRAY(SELECT DISTINCT v.call_id FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (v_ids));
+    IF v_calls = '{}' THEN
+        RETURN;
+    END IF;
+    v_entries := call_entries(p_site, v_calls, -1);
+    SELECT array_agg(v.id), array_agg(v.call_id), array_agg(v.state), array_agg(coalesce(s.step ->> 'state', v.state)), array_agg(s.step ->> 'move')
+    INTO v_moved, v_moved_calls, v_from, v_to, v_reasons
+    FROM unnest(v_ids, v_steps) AS s (id, step) JOIN conversions v ON v.site_id = p_site AND v.id = s.id
+    WHERE s.step ? 'move';
+    UPDATE conversions v SET state = n.state, reason = n.reason, detail = left(n.detail, 500), next_at = n.next_at,
+        attempts = n.attempts, batch_id = n.batch_id, sent_at = n.sent_at, sent_to = n.sent_to, click_id = n.click_id,
+        click_id_kind = n.click_id_kind, platform_value = n.platform_value, platform_currency = n.platform_currency,
+        taken_back_at = n.taken_back_at, updated_at = now()
+    FROM (
+        SELECT o.id AS changed, r.* FROM unnest(v_ids, v_steps) AS s (id, step) JOIN conversions o ON o.site_id = p_site AND o.id = s.id
+        CROSS JOIN LATERAL jsonb_populate_record(o, s.step - 'id') r) n
+    WHERE v.site_id = p_site AND v.id = n.changed;
+    INSERT INTO conversion_moves (site_id, id, conversion_id, from_state, to_state, reason)
+    SELECT p_site, gen_random_uuid(), m.id, m.from_state, m.to_state, m.reason
+    FROM unnest(v_moved, v_from, v_to, v_reasons) AS m (id, from_state, to_state, reason);
+
+    WITH taken AS (
+        UPDATE calls c SET status = 'conversion', version = c.version + 1, updated_at = now()
+        FROM conversions v
+        WHERE v.site_id = p_site AND v.id = ANY (v_ids) AND v.state IN ('accepted', 'matched')
+          AND c.site_id = p_site AND c.id = v.call_id AND c.status = 'sealed'
+        RETURNING c.id, c.version
+    ), told AS (
+        INSERT INTO intent_actions (site_id, id, call_id, actor_kind, action, from_status, to_status, version, before)
+        SELECT p_site, gen_random_uuid(), t.id, 'rule', 'convert', 'sealed', 'conversion', t.version, '{"status": "sealed"}' FROM taken t)
+    SELECT array_agg(t.id) INTO v_taken FROM taken t;
+    PERFORM offer_webhooks(p_site, 'lead.decided', t, jsonb_build_object('decision', jsonb_build_object(
+        'action', 'convert', 'by', 'rule', 'from_status', 'sealed', 'to_status', 'conversion'))) FROM unnest(v_taken) t;
+
+    INSERT INTO counter_journal (site_id, entries, calls, changed_at)
+    VALUES (p_site, v_entries || call_entries(p_site, v_calls, 1), v_calls, now());
+    IF EXISTS (SELECT FROM webhooks w WHERE w.site_id = p_site AND w.off_reason IS NULL) THEN
+        PERFORM offer_move(p_site, m.call_id, m.id, m.from_state, m.reason)
+        FROM unnest(v_moved, v_moved_calls, v_from, v_reasons) AS m (id, call_id, from_state, reason);
+    END IF;
+END
+$$;
+
 CREATE FUNCTION public.signed_in(p_token_hash bytea) RETURNS TABLE(user_id uuid, email text, name text, language text, theme text, is_admin boolean)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -5716,6 +6817,29 @@ BEGIN
     WHERE s.token_hash = p_token_hash AND s.expires_at > now() AND s.last_seen_at > now() - p_idle;
 END
 $$;
+
+CREATE FUNCTION public.site_audit(p_site uuid) RETURNS TABLE(started_at timestamp with time zone, findings jsonb)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $_$
+BEGIN
+    IF coalesce(site_role(p_site), '') NOT IN ('platform_admin', 'owner', 'admin', 'operator', 'analyst') THEN
+        RAISE EXCEPTION 'the asker sees nothing of this site' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    SET LOCAL app.maintenance = 'on';
+    RETURN QUERY
+    SELECT a.started_at, coalesce((
+        SELECT jsonb_agg(jsonb_build_object('stem', r ->> 'stem', 'name', r ->> 'name', 'group', r ->> 'group', 'title', r ->> 'title',
+            'level', f ->> 'level', 'detail', CASE WHEN NOT o.names_another THEN f ->> 'detail' END,
+            'remedy', CASE WHEN NOT o.names_another AND r ->> 'group' = 'meaning' THEN f ->> 'remedy' END)
+            ORDER BY f ->> 'level' = 'error' DESC, r ->> 'stem')
+        FROM jsonb_array_elements(CASE jsonb_typeof(a.report -> 'results') WHEN 'array' THEN a.report -> 'results' END) r
+        CROSS JOIN LATERAL jsonb_array_elements(r -> 'findings') f
+        CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM sites s WHERE s.id <> p_site AND strpos(f::text, s.id::text) > 0) AS names_another) o
+        WHERE f ->> 'level' IN ('error', 'warn') AND f ->> 'accepted' IS NULL AND f ->> 'object' ~ ('(^| )site ' || p_site || '( |$)')), '[]')
+    FROM audit_runs a ORDER BY a.started_at DESC, a.id DESC LIMIT 1;
+END
+$_$;
 
 CREATE FUNCTION public.site_invites(p_site uuid) RETURNS TABLE(id uuid, email text, role text, turn integer, created_at timestamp with time zone, expires_at timestamp with time zone, sent_at timestamp with time zone, sent_count integer, inviter text, state text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -5818,6 +6942,12 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.stays_for_archive(p_month date) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT EXISTS (SELECT FROM archived_months a WHERE a.month = p_month AND (a.archived_at IS NULL OR a.restored_until > now()))
+$$;
+
 CREATE FUNCTION public.suspect_lead(p_site uuid, p_call uuid, p_action uuid, p_reasons text[]) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -5880,6 +7010,37 @@ BEGIN
         CASE WHEN t.ip_address IS NULL THEN 1 ELSE t.address END::integer
     FROM counted t JOIN calls l ON l.site_id = t.site_id AND l.id = coalesce(t.merged_into, t.id) AND l.status = 'intent'
     WHERE t.id = ANY (p_calls);
+END
+$$;
+
+CREATE FUNCTION public.switch_conversion_route(p_site uuid, p_is_on boolean, p_act uuid) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_adapter text;
+BEGIN
+    PERFORM conversion_keeper(p_site);
+    SET LOCAL app.maintenance = 'on';
+    UPDATE conversion_routes r SET is_on = p_is_on, trouble = NULL, trouble_at = NULL, not_before = '-infinity', updated_at = now()
+    WHERE r.site_id = p_site RETURNING r.adapter INTO v_adapter;
+    IF v_adapter IS NULL THEN
+        RETURN false;
+    END IF;
+    PERFORM note_act(p_site, p_act, 'conversions.switch', v_adapter, jsonb_build_object('is_on', p_is_on));
+    RETURN true;
+END
+$$;
+
+CREATE FUNCTION public.switch_provider(p_provider text, p_is_on boolean, p_act uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM platform_keeper();
+    INSERT INTO provider_circuits (provider, is_on) VALUES (p_provider, p_is_on)
+    ON CONFLICT (provider) DO UPDATE SET is_on = p_is_on, failures = 0, open_until = '-infinity', reason = NULL, changed_at = now();
+    PERFORM note_act(NULL, p_act, 'conversions.provider', p_provider, jsonb_build_object('is_on', p_is_on));
 END
 $$;
 
@@ -6310,6 +7471,32 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.withhold_items(p_site uuid, p_batch uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    v_ids uuid[];
+BEGIN
+    PERFORM lock_leads(p_site, ARRAY(SELECT v.call_id FROM conversion_batch_items i JOIN conversions v
+        ON v.site_id = i.site_id AND v.id = i.conversion_id WHERE i.site_id = p_site AND i.batch_id = p_batch AND i.outcome IS NULL));
+    v_ids := ARRAY(SELECT v.id FROM conversion_batch_items i JOIN conversions v ON v.site_id = i.site_id AND v.id = i.conversion_id
+        WHERE i.site_id = p_site AND i.batch_id = p_batch AND i.outcome IS NULL AND NOT consent_allows(p_site, v.call_id)
+        ORDER BY v.id FOR UPDATE OF v);
+    IF v_ids = '{}' THEN
+        RETURN;
+    END IF;
+    PERFORM shift_conversions(p_site, (SELECT jsonb_agg(jsonb_build_object('id', i.conversion_id, 'batch_id', NULL, 'next_at', now(),
+            'click_id', NULL, 'click_id_kind', NULL, 'platform_value', i.value, 'platform_currency', i.currency,
+            'state', CASE v.state WHEN 'sent' THEN 'skipped' ELSE v.state END,
+            'reason', CASE v.state WHEN 'sent' THEN 'no_consent' ELSE v.reason END, 'move', 'no_consent'))
+        FROM conversion_batch_items i JOIN conversions v ON v.site_id = i.site_id AND v.id = i.conversion_id
+        WHERE i.site_id = p_site AND i.batch_id = p_batch AND i.conversion_id = ANY (v_ids)));
+    UPDATE conversion_batch_items i SET outcome = 'withheld', reason = 'no_consent'
+    WHERE i.site_id = p_site AND i.batch_id = p_batch AND i.conversion_id = ANY (v_ids);
+END
+$$;
+
 CREATE TABLE public.events (
     site_id uuid NOT NULL,
     session_month date NOT NULL,
@@ -6429,6 +7616,39 @@ WITH (fillfactor='75');
 
 ALTER TABLE ONLY parts.sessions_default FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.archive_erasures (
+    site_id uuid NOT NULL,
+    erasure_id uuid NOT NULL,
+    month date NOT NULL
+);
+
+ALTER TABLE ONLY public.archive_erasures FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.archived_months (
+    month date NOT NULL,
+    sites uuid[] NOT NULL,
+    begun_at timestamp with time zone DEFAULT now() NOT NULL,
+    archived_at timestamp with time zone,
+    node text,
+    files jsonb,
+    restored_until timestamp with time zone,
+    forgotten_at timestamp with time zone,
+    CONSTRAINT archived_months_files CHECK (((files IS NOT NULL) = ((archived_at IS NOT NULL) AND (forgotten_at IS NULL)))),
+    CONSTRAINT archived_months_month_check CHECK ((EXTRACT(day FROM month) = (1)::numeric))
+);
+
+ALTER TABLE ONLY public.archived_months FORCE ROW LEVEL SECURITY;
+
+COMMENT ON COLUMN public.archived_months.sites IS 'Whose rows are in it. Committed before the rows are read: an erasure that begins later knows of it.';
+
+COMMENT ON COLUMN public.archived_months.archived_at IS 'When the files were whole and read back. Until then nothing of the month is forgotten.';
+
+COMMENT ON COLUMN public.archived_months.files IS '{"sessions": {"file", "sha256", "bytes", "rows", "checksum"}, "events": ...}: no other files are this month''s.';
+
+COMMENT ON COLUMN public.archived_months.restored_until IS 'Retention leaves the month alone until then.';
+
+COMMENT ON COLUMN public.archived_months.forgotten_at IS 'When its files were removed for good.';
+
 CREATE TABLE public.audit_runs (
     id bigint NOT NULL,
     started_at timestamp with time zone NOT NULL,
@@ -6480,6 +7700,48 @@ COMMENT ON COLUMN public.call_signatures.signature IS 'SHA-256 of the signature.
 
 COMMENT ON COLUMN public.call_signatures.answer IS 'What was answered; null only inside the transaction that stores the call.';
 
+CREATE TABLE public.conversion_batches (
+    site_id uuid NOT NULL,
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    adapter text NOT NULL,
+    destination jsonb NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL,
+    size integer NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_at timestamp with time zone,
+    request_id text,
+    error text,
+    file_name text,
+    digest bytea,
+    downloads integer DEFAULT 0 NOT NULL,
+    created_by uuid,
+    created_name text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    sent_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT conversion_batches_digest_check CHECK ((length(digest) = 32)),
+    CONSTRAINT conversion_batches_error_check CHECK ((length(error) <= 500)),
+    CONSTRAINT conversion_batches_file_name_check CHECK ((length(file_name) <= 200)),
+    CONSTRAINT conversion_batches_finished CHECK (((finished_at IS NULL) = (state = ANY (ARRAY['open'::text, 'sent'::text])))),
+    CONSTRAINT conversion_batches_kind_check CHECK ((kind = ANY (ARRAY['new'::text, 'restate'::text, 'retract'::text]))),
+    CONSTRAINT conversion_batches_request_id_check CHECK ((length(request_id) <= 20000)),
+    CONSTRAINT conversion_batches_size_check CHECK ((size > 0)),
+    CONSTRAINT conversion_batches_state_check CHECK ((state = ANY (ARRAY['open'::text, 'sent'::text, 'done'::text, 'cancelled'::text])))
+);
+
+ALTER TABLE ONLY public.conversion_batches FORCE ROW LEVEL SECURITY;
+
+COMMENT ON COLUMN public.conversion_batches.state IS 'open: it may have arrived although nobody heard so; it is sent again as it is, and nothing else is done about its conversions before. sent: the platform has it, what it made of it is still to be heard. done: each conversion has its answer. cancelled: it certainly did not arrive, and its conversions wait as before.';
+
+COMMENT ON COLUMN public.conversion_batches.attempts IS 'Counts claims: an answer is taken only from whoever claimed it last.';
+
+COMMENT ON COLUMN public.conversion_batches.next_at IS 'When it is due again. Whoever claims it moves this on first: should they die, it is due again then. Null: a person or a program elsewhere is to say what became of it.';
+
+COMMENT ON COLUMN public.conversion_batches.request_id IS 'The platform''s name for it.';
+
+COMMENT ON COLUMN public.conversion_batches.digest IS 'SHA-256 of the file, which is made anew from the rows at every download and must come out the same.';
+
 CREATE TABLE public.conversion_moves (
     site_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -6491,6 +7753,85 @@ CREATE TABLE public.conversion_moves (
 );
 
 ALTER TABLE ONLY public.conversion_moves FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE public.conversion_routes (
+    site_id uuid NOT NULL,
+    adapter text NOT NULL,
+    is_on boolean DEFAULT true NOT NULL,
+    destination jsonb DEFAULT '{}'::jsonb NOT NULL,
+    with_hashes boolean DEFAULT false NOT NULL,
+    secret bytea,
+    key_id text,
+    has_grant boolean GENERATED ALWAYS AS ((secret IS NOT NULL)) STORED,
+    connected_by uuid,
+    trouble text,
+    trouble_at timestamp with time zone,
+    not_before timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    claimed_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT conversion_routes_adapter_check CHECK ((adapter = ANY (ARRAY['data_manager'::text, 'google_ads'::text, 'file'::text, 'script'::text, 'meta'::text, 'webhook'::text]))),
+    CONSTRAINT conversion_routes_destination_check CHECK ((jsonb_typeof(destination) = 'object'::text)),
+    CONSTRAINT conversion_routes_sealed CHECK (((secret IS NULL) = (key_id IS NULL))),
+    CONSTRAINT conversion_routes_trouble CHECK (((trouble IS NULL) = (trouble_at IS NULL))),
+    CONSTRAINT conversion_routes_trouble_check CHECK ((length(trouble) <= 300))
+);
+
+ALTER TABLE ONLY public.conversion_routes FORCE ROW LEVEL SECURITY;
+
+COMMENT ON COLUMN public.conversion_routes.is_on IS 'The site''s switch: off, and nothing of it leaves, whatever is due.';
+
+COMMENT ON COLUMN public.conversion_routes.destination IS 'Account and conversion action, by the adapter''s own names. Copied into each batch: what was sent is put right where it was sent.';
+
+COMMENT ON COLUMN public.conversion_routes.with_hashes IS 'Whether hashed contact data goes along (enhanced conversions for leads), where the visitor agreed.';
+
+COMMENT ON COLUMN public.conversion_routes.secret IS 'What opens the platform, sealed by the application; key_id names the key.';
+
+COMMENT ON COLUMN public.conversion_routes.connected_by IS 'Whose connection to the platform is used, where there is no secret of the site''s own.';
+
+COMMENT ON COLUMN public.conversion_routes.trouble IS 'What somebody has to put right before anything can leave; null: nothing.';
+
+COMMENT ON COLUMN public.conversion_routes.not_before IS 'The platform has asked for patience until then.';
+
+COMMENT ON COLUMN public.conversion_routes.claimed_at IS 'Sites take turns by this.';
+
+CREATE VIEW public.conversion_rows WITH (security_invoker='true') AS
+ SELECT v.site_id,
+    v.id,
+    v.created_at,
+    v.updated_at,
+    v.call_id AS lead_id,
+    v.order_id,
+    v.state,
+    v.reason,
+    v.detail,
+    v.due_at,
+    v.next_at,
+    v.attempts,
+    v.occurred_at,
+    v.value,
+    v.currency,
+    ((v.value IS NOT NULL) AND (((v.reason = 'stage_weight'::text) OR ((v.state <> 'retracted'::text) AND (c.sale_amount IS NULL))) IS TRUE)) AS is_weight,
+    v.click_id_kind,
+    v.clicked_at,
+    v.consent,
+    v.batch_id,
+    v.sent_at,
+    (v.sent_to ->> 'adapter'::text) AS sent_by,
+    v.platform_value,
+    v.platform_currency,
+    v.taken_back_at,
+    public.owed_step(v.*) AS owed,
+    c.created_at AS captured_at,
+    c.confirmed_at AS decided_at,
+    c.status AS lead_status,
+    c.stage,
+    c.intent_action AS action,
+    c.intent_target AS target,
+    c.source AS captured_by,
+    c.phone_number
+   FROM (public.conversions v
+     JOIN public.calls c ON (((c.site_id = v.site_id) AND (c.id = v.call_id))));
 
 CREATE TABLE public.counter_days (
     site_id uuid NOT NULL,
@@ -6732,6 +8073,13 @@ UNION ALL
     u.seconds
    FROM (public.sites s
      CROSS JOIN LATERAL public.unfolded_cells(s.id, s.time_zone, s.currency) u(day, dimension, key, is_paid, sessions, click_sessions, visitors, events, conversions, forms, leads, click_leads, sealed, junk, amount, scroll, scrolled, seconds));
+
+CREATE TABLE public.frozen_parts (
+    name text NOT NULL,
+    frozen_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.frozen_parts FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE public.half_sign_ins (
     token_hash bytea NOT NULL,
@@ -7033,6 +8381,23 @@ CREATE TABLE public.profiles (
 
 ALTER TABLE ONLY public.profiles FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE public.provider_circuits (
+    provider text NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    open_until timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    reason text,
+    is_on boolean DEFAULT true NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT provider_circuits_provider_check CHECK ((length(provider) <= 60)),
+    CONSTRAINT provider_circuits_reason_check CHECK ((length(reason) <= 300))
+);
+
+ALTER TABLE ONLY public.provider_circuits FORCE ROW LEVEL SECURITY;
+
+COMMENT ON COLUMN public.provider_circuits.failures IS 'Calls in a row that were not answered.';
+
+COMMENT ON COLUMN public.provider_circuits.is_on IS 'The installation''s switch: off, and nothing goes there from any site.';
+
 CREATE TABLE public.recovery_codes (
     user_id uuid NOT NULL,
     code_hash bytea NOT NULL,
@@ -7290,10 +8655,13 @@ CREATE TABLE public.upkeep_runs (
     started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     finished_at timestamp with time zone,
     outcome text,
-    detail jsonb
+    detail jsonb,
+    node text
 );
 
 ALTER TABLE ONLY public.upkeep_runs FORCE ROW LEVEL SECURITY;
+
+COMMENT ON COLUMN public.upkeep_runs.node IS 'The machine and the process that ran it.';
 
 ALTER TABLE public.upkeep_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.upkeep_runs_id_seq
@@ -7303,6 +8671,16 @@ ALTER TABLE public.upkeep_runs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.upkeep_wishes (
+    job text NOT NULL,
+    asked_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT upkeep_wishes_job_check CHECK (((length(job) >= 1) AND (length(job) <= 40)))
+);
+
+ALTER TABLE ONLY public.upkeep_wishes FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE public.upkeep_wishes IS 'A job is wished for once; the node that runs it takes the row away.';
 
 CREATE TABLE public.user_credentials (
     id uuid NOT NULL,
@@ -7475,6 +8853,12 @@ ALTER TABLE ONLY public.sessions
 ALTER TABLE ONLY parts.sessions_default
     ADD CONSTRAINT sessions_default_pkey PRIMARY KEY (site_id, created_month, id);
 
+ALTER TABLE ONLY public.archive_erasures
+    ADD CONSTRAINT archive_erasures_pkey PRIMARY KEY (site_id, erasure_id, month);
+
+ALTER TABLE ONLY public.archived_months
+    ADD CONSTRAINT archived_months_pkey PRIMARY KEY (month);
+
 ALTER TABLE ONLY public.audit_runs
     ADD CONSTRAINT audit_runs_pkey PRIMARY KEY (id);
 
@@ -7493,8 +8877,20 @@ ALTER TABLE ONLY public.calls
 ALTER TABLE ONLY public.calls
     ADD CONSTRAINT calls_site_stamp_key UNIQUE (site_id, intent_stamp);
 
+ALTER TABLE ONLY public.conversion_batch_items
+    ADD CONSTRAINT conversion_batch_items_once UNIQUE (site_id, batch_id, conversion_id);
+
+ALTER TABLE ONLY public.conversion_batch_items
+    ADD CONSTRAINT conversion_batch_items_pkey PRIMARY KEY (site_id, batch_id, "position");
+
+ALTER TABLE ONLY public.conversion_batches
+    ADD CONSTRAINT conversion_batches_pkey PRIMARY KEY (site_id, id);
+
 ALTER TABLE ONLY public.conversion_moves
     ADD CONSTRAINT conversion_moves_pkey PRIMARY KEY (site_id, id);
+
+ALTER TABLE ONLY public.conversion_routes
+    ADD CONSTRAINT conversion_routes_pkey PRIMARY KEY (site_id);
 
 ALTER TABLE ONLY public.conversions
     ADD CONSTRAINT conversions_order_key UNIQUE (site_id, order_id);
@@ -7510,6 +8906,9 @@ ALTER TABLE ONLY public.counter_journal
 
 ALTER TABLE ONLY public.erasures
     ADD CONSTRAINT erasures_pkey PRIMARY KEY (site_id, id);
+
+ALTER TABLE ONLY public.frozen_parts
+    ADD CONSTRAINT frozen_parts_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY public.half_sign_ins
     ADD CONSTRAINT half_sign_ins_pkey PRIMARY KEY (token_hash);
@@ -7555,6 +8954,9 @@ ALTER TABLE ONLY public.presences
 
 ALTER TABLE ONLY public.profiles
     ADD CONSTRAINT profiles_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.provider_circuits
+    ADD CONSTRAINT provider_circuits_pkey PRIMARY KEY (provider);
 
 ALTER TABLE ONLY public.recovery_codes
     ADD CONSTRAINT recovery_codes_pkey PRIMARY KEY (user_id, code_hash);
@@ -7627,6 +9029,9 @@ ALTER TABLE ONLY public.summary_wishes
 
 ALTER TABLE ONLY public.upkeep_runs
     ADD CONSTRAINT upkeep_runs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.upkeep_wishes
+    ADD CONSTRAINT upkeep_wishes_pkey PRIMARY KEY (job);
 
 ALTER TABLE ONLY public.user_credentials
     ADD CONSTRAINT user_credentials_pkey PRIMARY KEY (id);
@@ -7702,11 +9107,27 @@ CREATE INDEX calls_site_fingerprint_idx ON public.calls USING btree (site_id, ma
 
 CREATE INDEX calls_status_idx ON public.calls USING btree (site_id, status, created_at DESC, id DESC);
 
+CREATE INDEX conversion_batch_items_conversion_idx ON public.conversion_batch_items USING btree (site_id, conversion_id);
+
+CREATE INDEX conversion_batches_created_by_idx ON public.conversion_batches USING btree (created_by) WHERE (created_by IS NOT NULL);
+
+CREATE INDEX conversion_batches_due_idx ON public.conversion_batches USING btree (site_id, next_at) WHERE ((next_at IS NOT NULL) AND (state = ANY (ARRAY['open'::text, 'sent'::text])));
+
+CREATE INDEX conversion_batches_list_idx ON public.conversion_batches USING btree (site_id, created_at DESC, id DESC);
+
 CREATE INDEX conversion_moves_conversion_idx ON public.conversion_moves USING btree (site_id, conversion_id, at);
+
+CREATE INDEX conversion_routes_connected_by_idx ON public.conversion_routes USING btree (connected_by) WHERE (connected_by IS NOT NULL);
 
 CREATE INDEX conversions_call_idx ON public.conversions USING btree (site_id, call_id);
 
+CREATE INDEX conversions_held_idx ON public.conversions USING btree (site_id, due_at) WHERE (state = 'held'::text);
+
+CREATE INDEX conversions_list_idx ON public.conversions USING btree (site_id, created_at DESC, id DESC);
+
 CREATE UNIQUE INDEX conversions_live_key ON public.conversions USING btree (site_id, call_id) WHERE (state <> 'retracted'::text);
+
+CREATE INDEX conversions_next_idx ON public.conversions USING btree (site_id, next_at) WHERE ((next_at IS NOT NULL) AND (batch_id IS NULL));
 
 CREATE INDEX conversions_state_idx ON public.conversions USING btree (site_id, state, due_at);
 
@@ -7822,6 +9243,9 @@ ALTER INDEX public.sessions_site_created_idx ATTACH PARTITION parts.sessions_def
 
 ALTER INDEX public.sessions_site_fingerprint_idx ATTACH PARTITION parts.sessions_default_site_id_fingerprint_created_at_idx;
 
+ALTER TABLE ONLY public.archive_erasures
+    ADD CONSTRAINT archive_erasures_erasure_fkey FOREIGN KEY (site_id, erasure_id) REFERENCES public.erasures(site_id, id);
+
 ALTER TABLE ONLY public.call_secrets
     ADD CONSTRAINT call_secrets_site_id_fkey FOREIGN KEY (site_id) REFERENCES public.sites(id) ON DELETE CASCADE;
 
@@ -7840,8 +9264,26 @@ ALTER TABLE ONLY public.calls
 ALTER TABLE ONLY public.calls
     ADD CONSTRAINT calls_site_id_fkey FOREIGN KEY (site_id) REFERENCES public.sites(id);
 
+ALTER TABLE ONLY public.conversion_batch_items
+    ADD CONSTRAINT conversion_batch_items_batch_fkey FOREIGN KEY (site_id, batch_id) REFERENCES public.conversion_batches(site_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.conversion_batch_items
+    ADD CONSTRAINT conversion_batch_items_conversion_fkey FOREIGN KEY (site_id, conversion_id) REFERENCES public.conversions(site_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.conversion_batches
+    ADD CONSTRAINT conversion_batches_created_by_fkey FOREIGN KEY (created_by) REFERENCES public.users(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.conversion_batches
+    ADD CONSTRAINT conversion_batches_site_id_fkey FOREIGN KEY (site_id) REFERENCES public.sites(id);
+
 ALTER TABLE ONLY public.conversion_moves
     ADD CONSTRAINT conversion_moves_conversion_fkey FOREIGN KEY (site_id, conversion_id) REFERENCES public.conversions(site_id, id);
+
+ALTER TABLE ONLY public.conversion_routes
+    ADD CONSTRAINT conversion_routes_connected_by_fkey FOREIGN KEY (connected_by) REFERENCES public.users(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.conversion_routes
+    ADD CONSTRAINT conversion_routes_site_id_fkey FOREIGN KEY (site_id) REFERENCES public.sites(id);
 
 ALTER TABLE ONLY public.conversions
     ADD CONSTRAINT conversions_call_fkey FOREIGN KEY (site_id, call_id) REFERENCES public.calls(site_id, id);
@@ -8020,7 +9462,15 @@ CREATE POLICY added_by_owner_function ON public.site_acts FOR INSERT TO opsmanti
 
 CREATE POLICY added_by_owner_functions ON public.platform_acts FOR INSERT TO opsmantik_owner WITH CHECK (true);
 
+ALTER TABLE public.archive_erasures ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY archive_erasures_select_accessible ON public.archive_erasures FOR SELECT USING ((site_id = ANY ((NULLIF(current_setting('app.sites'::text, true), ''::text))::uuid[])));
+
+ALTER TABLE public.archived_months ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.audit_runs ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY by_owner_function ON public.archive_erasures TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
 
 CREATE POLICY by_owner_function ON public.call_secrets TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
 
@@ -8028,7 +9478,13 @@ CREATE POLICY by_owner_function ON public.call_signatures TO opsmantik_owner USI
 
 CREATE POLICY by_owner_function ON public.calls TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
 
+CREATE POLICY by_owner_function ON public.conversion_batch_items TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
+CREATE POLICY by_owner_function ON public.conversion_batches TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
 CREATE POLICY by_owner_function ON public.conversion_moves TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
+CREATE POLICY by_owner_function ON public.conversion_routes TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
 
 CREATE POLICY by_owner_function ON public.conversions TO opsmantik_owner USING ((current_setting('app.maintenance'::text, true) = 'on'::text)) WITH CHECK ((current_setting('app.maintenance'::text, true) = 'on'::text));
 
@@ -8092,9 +9548,21 @@ ALTER TABLE public.calls ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY calls_select_accessible ON public.calls FOR SELECT USING ((site_id = ANY ((NULLIF(current_setting('app.sites'::text, true), ''::text))::uuid[])));
 
+ALTER TABLE public.conversion_batch_items ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY conversion_batch_items_select_accessible ON public.conversion_batch_items FOR SELECT USING ((site_id = ANY ((NULLIF(current_setting('app.sites'::text, true), ''::text))::uuid[])));
+
+ALTER TABLE public.conversion_batches ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY conversion_batches_select_accessible ON public.conversion_batches FOR SELECT USING ((site_id = ANY ((NULLIF(current_setting('app.sites'::text, true), ''::text))::uuid[])));
+
 ALTER TABLE public.conversion_moves ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY conversion_moves_select_accessible ON public.conversion_moves FOR SELECT USING ((site_id = ANY ((NULLIF(current_setting('app.sites'::text, true), ''::text))::uuid[])));
+
+ALTER TABLE public.conversion_routes ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY conversion_routes_select_accessible ON public.conversion_routes FOR SELECT USING ((site_id = ANY ((NULLIF(current_setting('app.sites'::text, true), ''::text))::uuid[])));
 
 ALTER TABLE public.conversions ENABLE ROW LEVEL SECURITY;
 
@@ -8115,6 +9583,8 @@ CREATE POLICY erasures_select_accessible ON public.erasures FOR SELECT USING ((s
 ALTER TABLE public.events ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY events_select_accessible ON public.events FOR SELECT USING ((site_id = ANY ((NULLIF(current_setting('app.sites'::text, true), ''::text))::uuid[])));
+
+ALTER TABLE public.frozen_parts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.half_sign_ins ENABLE ROW LEVEL SECURITY;
 
@@ -8144,7 +9614,11 @@ CREATE POLICY notice_wishes_select_own ON public.notice_wishes FOR SELECT USING 
 
 ALTER TABLE public.one_time_links ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY owner_functions ON public.archived_months TO opsmantik_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner_functions ON public.audit_runs TO opsmantik_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_functions ON public.frozen_parts TO opsmantik_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_functions ON public.half_sign_ins TO opsmantik_owner USING (true) WITH CHECK (true);
 
@@ -8155,6 +9629,8 @@ CREATE POLICY owner_functions ON public.one_time_links TO opsmantik_owner USING 
 CREATE POLICY owner_functions ON public.person_keys TO opsmantik_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_functions ON public.profiles TO opsmantik_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_functions ON public.provider_circuits TO opsmantik_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_functions ON public.recovery_codes TO opsmantik_owner USING (true) WITH CHECK (true);
 
@@ -8175,6 +9651,8 @@ CREATE POLICY owner_functions ON public.sites TO opsmantik_owner USING (true) WI
 CREATE POLICY owner_functions ON public.stray_tally TO opsmantik_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_functions ON public.upkeep_runs TO opsmantik_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_functions ON public.upkeep_wishes TO opsmantik_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner_functions ON public.user_credentials TO opsmantik_owner USING (true) WITH CHECK (true);
 
@@ -8203,6 +9681,8 @@ ALTER TABLE public.profiles ENABLE ROW LEVEL SECURITY;
 CREATE POLICY profiles_select_self_or_admin ON public.profiles FOR SELECT USING ((id = (NULLIF(current_setting('app.person'::text, true), ''::text))::uuid));
 
 CREATE POLICY profiles_update_own ON public.profiles FOR UPDATE USING ((id = (NULLIF(current_setting('app.person'::text, true), ''::text))::uuid)) WITH CHECK ((id = (NULLIF(current_setting('app.person'::text, true), ''::text))::uuid));
+
+ALTER TABLE public.provider_circuits ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY read_by_owner_functions ON public.platform_acts FOR SELECT TO opsmantik_owner USING (true);
 
@@ -8274,6 +9754,8 @@ CREATE POLICY summary_wishes_select_own ON public.summary_wishes FOR SELECT USIN
 
 ALTER TABLE public.upkeep_runs ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.upkeep_wishes ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.user_credentials ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY user_credentials_own ON public.user_credentials FOR SELECT USING ((user_id = (NULLIF(current_setting('app.person'::text, true), ''::text))::uuid));
@@ -8334,11 +9816,17 @@ GRANT ALL ON FUNCTION public.allow_unsigned_calls(p_site uuid, p_allowed boolean
 
 REVOKE ALL ON FUNCTION public.announce_lead(p_site uuid, p_call uuid, p_is_suspicious boolean) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.answer_batch(p_site uuid, p_batch uuid, p_state text, p_outcomes jsonb, p_rest text, p_act uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.answer_batch(p_site uuid, p_batch uuid, p_state text, p_outcomes jsonb, p_rest text, p_act uuid) TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.answer_call(p_site uuid, p_signature bytea, p_answer jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.answer_call(p_site uuid, p_signature bytea, p_answer jsonb) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.answer_ownership(p_site uuid, p_act uuid, p_accept boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.answer_ownership(p_site uuid, p_act uuid, p_accept boolean) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.ask_for_audit(p_act uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.ask_for_audit(p_act uuid) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.ask_for_summary(p_site uuid, p_language text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.ask_for_summary(p_site uuid, p_language text) TO opsmantik_app;
@@ -8348,6 +9836,16 @@ REVOKE ALL ON FUNCTION public.attach_month(p_month date, OUT made text[], OUT se
 REVOKE ALL ON FUNCTION public.attach_partition(p_parent text, p_partition text, p_month date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.attach_sessions(p_sessions text, p_month date, p_locked boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.batch_contents(p_site uuid, p_batch uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.batch_file(p_site uuid, p_batch uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.batch_file(p_site uuid, p_batch uuid) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.batch_rows(p_site uuid, p_batch uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.batch_rows(p_site uuid, p_batch uuid) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.begin_archive(p_month date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.begin_attempt(p_keys bytea[], p_free integer[], p_longest double precision, p_forget interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.begin_attempt(p_keys bytea[], p_free integer[], p_longest double precision, p_forget interval) TO opsmantik_app;
@@ -8372,6 +9870,10 @@ GRANT SELECT ON TABLE public.sessions TO opsmantik_app;
 REVOKE ALL ON FUNCTION public.call_entry(c public.calls, s public.sessions, p_n integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.call_entry(c public.calls, s public.sessions, p_n integer) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.calls_consent(p_site uuid, p_calls uuid[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.carried_contents(p_site uuid, p_batch uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.change_own_email(p_email text, p_note uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.change_own_email(p_email text, p_note uuid) TO opsmantik_app;
 
@@ -8395,11 +9897,17 @@ GRANT ALL ON FUNCTION public.change_site_rules(p_site uuid, p_act uuid, p_seen t
 REVOKE ALL ON FUNCTION public.change_site_values(p_site uuid, p_act uuid, p_seen timestamp with time zone, p_chips jsonb, p_conversion_time text, p_undo_minutes integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.change_site_values(p_site uuid, p_act uuid, p_seen timestamp with time zone, p_chips jsonb, p_conversion_time text, p_undo_minutes integer) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.change_site_values_v2(p_site uuid, p_act uuid, p_seen timestamp with time zone, p_chips jsonb, p_weights jsonb, p_conversion_time text, p_undo_minutes integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.change_site_values_v2(p_site uuid, p_act uuid, p_seen timestamp with time zone, p_chips jsonb, p_weights jsonb, p_conversion_time text, p_undo_minutes integer) TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.change_view(p_site uuid, p_id uuid, p_name text, p_shared boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.change_view(p_site uuid, p_id uuid, p_name text, p_shared boolean) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.change_webhook(p_site uuid, p_id uuid, p_url text, p_events text[], p_phone boolean, p_click_id boolean, p_is_on boolean, p_act uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.change_webhook(p_site uuid, p_id uuid, p_url text, p_events text[], p_phone boolean, p_click_id boolean, p_is_on boolean, p_act uuid) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.claim_conversions(p_adapters jsonb, p_lease integer, p_batch uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.claim_conversions(p_adapters jsonb, p_lease integer, p_batch uuid) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.claim_deliveries(p_limit integer, p_each integer, p_seconds integer, p_busy uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.claim_deliveries(p_limit integer, p_each integer, p_seconds integer, p_busy uuid[]) TO opsmantik_app;
@@ -8427,6 +9935,11 @@ GRANT SELECT ON TABLE public.conversions TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.conversion_entry(v public.conversions, c public.calls, s public.sessions, p_n integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.conversion_entry(v public.conversions, c public.calls, s public.sessions, p_n integer) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.conversion_keeper(p_site uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.conversion_secret(p_site uuid, OUT secret bytea, OUT key_id text, OUT connected_by uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.conversion_secret(p_site uuid, OUT secret bytea, OUT key_id text, OUT connected_by uuid) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.copy_month(p_from text, p_to text, p_column text, p_month date) FROM PUBLIC;
 
@@ -8462,6 +9975,9 @@ REVOKE ALL ON FUNCTION public.drain_default_month(p_month date, OUT made text[],
 
 REVOKE ALL ON FUNCTION public.dress_partition(p_partition text, p_column text, p_month date, p_upper boolean) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.drop_conversions(p_site uuid, p_ids uuid[], p_act uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.drop_conversions(p_site uuid, p_ids uuid[], p_act uuid) TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.drop_credential(p_provider text, p_act uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.drop_credential(p_provider text, p_act uuid) TO opsmantik_app;
 
@@ -8476,6 +9992,8 @@ REVOKE ALL ON FUNCTION public.drop_visits(p_site uuid, p_erasure uuid, p_month d
 
 REVOKE ALL ON FUNCTION public.email_link(p_link_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.email_link(p_link_hash bytea) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.end_archive_erasure(p_site uuid, p_erasure uuid, p_month date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.end_notices(p_site uuid, p_user uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_notices(p_site uuid, p_user uuid) TO opsmantik_app;
@@ -8553,11 +10071,21 @@ REVOKE ALL ON FUNCTION public.expire_visitors(p_site uuid, p_before timestamp wi
 
 REVOKE ALL ON FUNCTION public.expire_visits(p_site uuid, p_month date, p_before timestamp with time zone, p_limit integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.export_conversions(p_site uuid, p_batch uuid, p_kind text, p_most integer, p_lease integer, p_act uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.export_conversions(p_site uuid, p_batch uuid, p_kind text, p_most integer, p_lease integer, p_act uuid) TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.figures(p_site uuid, p_first date, p_last date, p_edge_from timestamp with time zone[], p_edge_to timestamp with time zone[], p_parts text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.figures(p_site uuid, p_first date, p_last date, p_edge_from timestamp with time zone[], p_edge_to timestamp with time zone[], p_parts text[]) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.fill_batch(p_site uuid, p_batch uuid, p_kind text, p_most integer, p_lease integer, p_by uuid, p_by_name text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.find_archived(p_site uuid, p_kind text, p_value text, p_pattern text, p_taps boolean, p_sessions uuid[], p_visitors text[], OUT sessions uuid[], OUT visitors text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.find_person(p_site uuid, p_kind text, p_value text, p_pattern text, p_taps boolean, OUT sessions uuid[], OUT months date[], OUT calls uuid[], OUT visitors text[], OUT rejected uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_person(p_site uuid, p_kind text, p_value text, p_pattern text, p_taps boolean, OUT sessions uuid[], OUT months date[], OUT calls uuid[], OUT visitors text[], OUT rejected uuid[]) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.finish_conversions(p_site uuid, p_batch uuid, p_attempts integer, p_state text, p_seconds double precision, p_request_id text, p_error text, p_outcomes jsonb, p_trouble text, p_pause double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.finish_conversions(p_site uuid, p_batch uuid, p_attempts integer, p_state text, p_seconds double precision, p_request_id text, p_error text, p_outcomes jsonb, p_trouble text, p_pause double precision) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.finish_delivery(p_site uuid, p_id uuid, p_attempts integer, p_state text, p_seconds double precision, p_try jsonb, p_response text, p_gone boolean, p_failing_days integer, p_act uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.finish_delivery(p_site uuid, p_id uuid, p_attempts integer, p_state text, p_seconds double precision, p_try jsonb, p_response text, p_gone boolean, p_failing_days integer, p_act uuid) TO opsmantik_app;
@@ -8581,12 +10109,16 @@ REVOKE ALL ON FUNCTION public.fold_leads(p_site uuid, p_calls uuid[]) FROM PUBLI
 
 REVOKE ALL ON FUNCTION public.forget_addresses(p_site uuid, p_limit integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.forget_archive(p_month date) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.forget_facts_before(p_site uuid, p_before timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.forgive_attempt(p_keys bytea[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.forgive_attempt(p_keys bytea[]) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.gather_leads(p_site uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.gather_pull(p_site uuid, p_most integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.grantable_role(p_role text) FROM PUBLIC;
 
@@ -8658,6 +10190,8 @@ REVOKE ALL ON FUNCTION public.is_live_key(p_expires_at timestamp with time zone,
 
 REVOKE ALL ON FUNCTION public.is_over(p_site uuid, p_month date, p_session uuid, p_before timestamp with time zone) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.is_provider_open(p_provider text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.join_by_invite(p_hash bytea, p_act uuid, p_user uuid, p_name text, p_password_hash text, p_address text, OUT outcome text, OUT site uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.join_by_invite(p_hash bytea, p_act uuid, p_user uuid, p_name text, p_password_hash text, p_address text, OUT outcome text, OUT site uuid) TO opsmantik_app;
 
@@ -8690,6 +10224,9 @@ REVOKE ALL ON FUNCTION public.key_role(p_scopes text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.lead_cases(p_site uuid, p_calls uuid[], p_lock boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.lead_cases(p_site uuid, p_calls uuid[], p_lock boolean) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.lead_cases_v2(p_site uuid, p_calls uuid[], p_lock boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.lead_cases_v2(p_site uuid, p_calls uuid[], p_lock boolean) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.lead_facts_of(p_sites uuid[], p_sessions uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.lead_facts_of(p_sites uuid[], p_sessions uuid[]) TO opsmantik_app;
@@ -8760,6 +10297,10 @@ REVOKE ALL ON FUNCTION public.may_invite(p_site uuid, p_user uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.member_manager(p_site uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.mind_archive(p_site uuid, p_erasure uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.month_expiry(p_month date, OUT sites uuid[], OUT since timestamp with time zone) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.month_number(p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.months_before(p_site uuid, p_before timestamp with time zone) FROM PUBLIC;
@@ -8774,11 +10315,20 @@ GRANT ALL ON FUNCTION public.new_recovery_codes(p_step bigint, p_code_hash bytea
 REVOKE ALL ON FUNCTION public.note_act(p_site uuid, p_id uuid, p_action text, p_subject text, p_detail jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_act(p_site uuid, p_id uuid, p_action text, p_subject text, p_detail jsonb) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.note_download(p_site uuid, p_batch uuid, p_file_name text, p_digest bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_download(p_site uuid, p_batch uuid, p_file_name text, p_digest bytea) TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.note_invite_sent(p_site uuid, p_id uuid, p_turn integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_invite_sent(p_site uuid, p_id uuid, p_turn integer) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.note_privacy(p_site uuid, p_id uuid, p_action text, p_subject text, p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_privacy(p_site uuid, p_id uuid, p_action text, p_subject text, p_most integer) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.note_provider(p_provider text, p_answered boolean, p_reason text, p_most integer, p_seconds double precision, p_longest double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_provider(p_provider text, p_answered boolean, p_reason text, p_most integer, p_seconds double precision, p_longest double precision) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.note_pull(p_site uuid, p_batches uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_pull(p_site uuid, p_batches uuid[]) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.note_quotas() FROM PUBLIC;
 
@@ -8809,6 +10359,11 @@ GRANT ALL ON FUNCTION public.open_sign_in(p_token_hash bytea, p_user uuid, p_lif
 REVOKE ALL ON FUNCTION public.origins_seen(p_sites uuid[], p_origins text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.origins_seen(p_sites uuid[], p_origins text[]) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.owed_at(v public.conversions) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.owed_step(v public.conversions) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.owed_step(v public.conversions) TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.own_second_factor() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.own_second_factor() TO opsmantik_app;
 
@@ -8833,6 +10388,9 @@ GRANT ALL ON FUNCTION public.place_key(p_city text, p_district text) TO opsmanti
 REVOKE ALL ON FUNCTION public.plain_case(p_text text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.plain_case(p_text text) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.platform_audits(p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.platform_audits(p_limit integer) TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.platform_jobs() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.platform_jobs() TO opsmantik_app;
 
@@ -8847,7 +10405,28 @@ GRANT ALL ON FUNCTION public.platform_people(p_after uuid, p_limit integer) TO o
 REVOKE ALL ON FUNCTION public.platform_state(p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.platform_state(p_most integer) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.preview_conversions(p_site uuid, p_kind text, p_most integer, p_at timestamp with time zone, p_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.preview_conversions(p_site uuid, p_kind text, p_most integer, p_at timestamp with time zone, p_id uuid) TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.privacy_keeper(p_site uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.providers() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.providers() TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.pull_batches(p_site uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.pull_batches(p_site uuid) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.pull_route(p_public_id text, OUT site_id uuid, OUT secret bytea, OUT key_id text, OUT is_on boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.pull_route(p_public_id text, OUT site_id uuid, OUT secret bytea, OUT key_id text, OUT is_on boolean) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.pull_sites() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.put_back_events(p_columns text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.put_back_visits(p_columns text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.put_conversion_secret(p_site uuid, p_secret bytea, p_key_id text, p_mine boolean, p_act uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.put_conversion_secret(p_site uuid, p_secret bytea, p_key_id text, p_mine boolean, p_act uuid) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.put_credential(p_id uuid, p_access_token bytea, p_refresh_token bytea, p_key_id text, p_expires_at timestamp with time zone, p_act uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.put_credential(p_id uuid, p_access_token bytea, p_refresh_token bytea, p_key_id text, p_expires_at timestamp with time zone, p_act uuid) TO opsmantik_app;
@@ -8855,12 +10434,20 @@ GRANT ALL ON FUNCTION public.put_credential(p_id uuid, p_access_token bytea, p_r
 REVOKE ALL ON FUNCTION public.put_webhook_secrets(p_site uuid, p_id uuid, p_secret bytea, p_next bytea, p_key_id text, p_act uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.put_webhook_secrets(p_site uuid, p_id uuid, p_secret bytea, p_next bytea, p_key_id text, p_act uuid) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.queue_conversions(p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.queue_conversions(p_limit integer) TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.quota_use() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.quota_use() TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.ready_conversions(p_site uuid, p_ids uuid[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.rebuild_counters(p_site uuid, p_from date, p_to date) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.recent_privacy_acts(p_person uuid, p_site uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.reclaim_batch(p_site uuid, p_adapter text, p_lease integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reclaim_batch(p_site uuid, p_adapter text, p_lease integer) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.record_call_v2(p_site uuid, p_id uuid, p_number text, p_fingerprint text, p_currency text, p_window_minutes integer, p_repeat_seconds integer, OUT call_id uuid, OUT session_id uuid, OUT is_new boolean, OUT facts public.lead_facts) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.record_call_v2(p_site uuid, p_id uuid, p_number text, p_fingerprint text, p_currency text, p_window_minutes integer, p_repeat_seconds integer, OUT call_id uuid, OUT session_id uuid, OUT is_new boolean, OUT facts public.lead_facts) TO opsmantik_app;
@@ -8878,6 +10465,9 @@ REVOKE ALL ON FUNCTION public.recount(p_site uuid, p_from timestamp with time zo
 GRANT ALL ON FUNCTION public.recount(p_site uuid, p_from timestamp with time zone, p_to timestamp with time zone, p_zone text, p_currency text) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.refresh_consent(p_site uuid, p_conversions uuid[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.release_batch(p_site uuid, p_batch uuid, p_seconds double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.release_batch(p_site uuid, p_batch uuid, p_seconds double precision) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.remove_call_secret(p_site uuid, p_id uuid, p_act uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.remove_call_secret(p_site uuid, p_id uuid, p_act uuid) TO opsmantik_app;
@@ -8909,6 +10499,9 @@ REVOKE ALL ON FUNCTION public.reset_second_factor(p_user uuid, p_note uuid) FROM
 
 REVOKE ALL ON FUNCTION public.retention_preview(p_site uuid, p_months integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.retention_preview(p_site uuid, p_months integer) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.retry_conversions(p_site uuid, p_ids uuid[], p_act uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.retry_conversions(p_site uuid, p_ids uuid[], p_act uuid) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.revoke_invite(p_site uuid, p_act uuid, p_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.revoke_invite(p_site uuid, p_act uuid, p_id uuid) TO opsmantik_app;
@@ -8963,6 +10556,9 @@ GRANT ALL ON FUNCTION public.session_entry(s public.sessions, p_n integer) TO op
 REVOKE ALL ON FUNCTION public.set_account_enabled(p_act uuid, p_user uuid, p_enabled boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.set_account_enabled(p_act uuid, p_user uuid, p_enabled boolean) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.set_conversion_route(p_site uuid, p_adapter text, p_destination jsonb, p_with_hashes boolean, p_is_on boolean, p_act uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.set_conversion_route(p_site uuid, p_adapter text, p_destination jsonb, p_with_hashes boolean, p_is_on boolean, p_act uuid) TO opsmantik_app;
+
 REVOKE ALL ON FUNCTION public.set_limits(p_site uuid, p_act uuid, p_quota bigint, p_rate integer, p_quarantine integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.set_limits(p_site uuid, p_act uuid, p_quota bigint, p_rate integer, p_quarantine integer) TO opsmantik_app;
 
@@ -8971,7 +10567,15 @@ GRANT ALL ON FUNCTION public.set_member_role(p_site uuid, p_act uuid, p_user uui
 
 REVOKE ALL ON FUNCTION public.settings_keeper(p_site uuid) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.settle_batch(p_site uuid, p_batch uuid, p_state text, p_seconds double precision, p_request_id text, p_error text, p_outcomes jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.settle_pulls(p_site uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.settle_visitors(p_site uuid, p_visitors text[]) FROM PUBLIC;
+
+GRANT SELECT ON TABLE public.conversion_batch_items TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.settled_step(v public.conversions, i public.conversion_batch_items, p_kind text, p_again interval) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.share_keeper(p_site uuid) FROM PUBLIC;
 
@@ -8981,11 +10585,16 @@ GRANT ALL ON FUNCTION public.share_link_by_hash(p_hash bytea) TO opsmantik_app;
 REVOKE ALL ON FUNCTION public.share_maker_name(p_site uuid, p_maker uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.share_maker_name(p_site uuid, p_maker uuid) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.shift_conversions(p_site uuid, p_steps jsonb) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.signed_in(p_token_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.signed_in(p_token_hash bytea) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.signed_in_v2(p_token_hash bytea, p_idle interval, p_due interval, OUT user_id uuid, OUT email text, OUT name text, OUT language text, OUT theme text, OUT is_admin boolean, OUT sign_in_id uuid, OUT confirmed_at timestamp with time zone, OUT is_due boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.signed_in_v2(p_token_hash bytea, p_idle interval, p_due interval, OUT user_id uuid, OUT email text, OUT name text, OUT language text, OUT theme text, OUT is_admin boolean, OUT sign_in_id uuid, OUT confirmed_at timestamp with time zone, OUT is_due boolean) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.site_audit(p_site uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.site_audit(p_site uuid) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.site_invites(p_site uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.site_invites(p_site uuid) TO opsmantik_app;
@@ -9007,11 +10616,19 @@ GRANT ALL ON FUNCTION public.site_sequences(p_sites uuid[]) TO opsmantik_app;
 REVOKE ALL ON FUNCTION public.sites_to_fold() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.sites_to_fold() TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.stays_for_archive(p_month date) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.suspect_lead(p_site uuid, p_call uuid, p_action uuid, p_reasons text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.suspect_lead(p_site uuid, p_call uuid, p_action uuid, p_reasons text[]) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.suspicion_facts(p_sites uuid[], p_calls uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.suspicion_facts(p_sites uuid[], p_calls uuid[]) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.switch_conversion_route(p_site uuid, p_is_on boolean, p_act uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.switch_conversion_route(p_site uuid, p_is_on boolean, p_act uuid) TO opsmantik_app;
+
+REVOKE ALL ON FUNCTION public.switch_provider(p_provider text, p_is_on boolean, p_act uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.switch_provider(p_provider text, p_is_on boolean, p_act uuid) TO opsmantik_app;
 
 REVOKE ALL ON FUNCTION public.switch_site(p_site uuid, p_act uuid, p_on boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.switch_site(p_site uuid, p_act uuid, p_on boolean) TO opsmantik_app;
@@ -9074,7 +10691,11 @@ GRANT ALL ON FUNCTION public.wish_summary(p_site uuid, p_pace text, p_hour small
 REVOKE ALL ON FUNCTION public.withdraw_ownership(p_site uuid, p_act uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.withdraw_ownership(p_site uuid, p_act uuid) TO opsmantik_app;
 
+REVOKE ALL ON FUNCTION public.withhold_items(p_site uuid, p_batch uuid) FROM PUBLIC;
+
 GRANT SELECT ON TABLE public.events TO opsmantik_app;
+
+GRANT SELECT ON TABLE public.archive_erasures TO opsmantik_app;
 
 GRANT SELECT(site_id) ON TABLE public.call_secrets TO opsmantik_app;
 
@@ -9088,7 +10709,37 @@ GRANT SELECT(site_id) ON TABLE public.call_signatures TO opsmantik_app;
 
 GRANT SELECT(received_at) ON TABLE public.call_signatures TO opsmantik_app;
 
+GRANT SELECT ON TABLE public.conversion_batches TO opsmantik_app;
+
 GRANT SELECT ON TABLE public.conversion_moves TO opsmantik_app;
+
+GRANT SELECT(site_id) ON TABLE public.conversion_routes TO opsmantik_app;
+
+GRANT SELECT(adapter) ON TABLE public.conversion_routes TO opsmantik_app;
+
+GRANT SELECT(is_on) ON TABLE public.conversion_routes TO opsmantik_app;
+
+GRANT SELECT(destination) ON TABLE public.conversion_routes TO opsmantik_app;
+
+GRANT SELECT(with_hashes) ON TABLE public.conversion_routes TO opsmantik_app;
+
+GRANT SELECT(has_grant) ON TABLE public.conversion_routes TO opsmantik_app;
+
+GRANT SELECT(connected_by) ON TABLE public.conversion_routes TO opsmantik_app;
+
+GRANT SELECT(trouble) ON TABLE public.conversion_routes TO opsmantik_app;
+
+GRANT SELECT(trouble_at) ON TABLE public.conversion_routes TO opsmantik_app;
+
+GRANT SELECT(not_before) ON TABLE public.conversion_routes TO opsmantik_app;
+
+GRANT SELECT(claimed_at) ON TABLE public.conversion_routes TO opsmantik_app;
+
+GRANT SELECT(created_at) ON TABLE public.conversion_routes TO opsmantik_app;
+
+GRANT SELECT(updated_at) ON TABLE public.conversion_routes TO opsmantik_app;
+
+GRANT SELECT ON TABLE public.conversion_rows TO opsmantik_app;
 
 GRANT SELECT ON TABLE public.counter_days TO opsmantik_app;
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from opsmantik.conversions.ledger import Click, ClickKind, Row, one_click
+from opsmantik.conversions.ledger import Click, ClickKind, Row, Weights, one_click, weights_of
 from opsmantik.intents.status import Action, Stage, Status
 
 
@@ -44,7 +44,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """A lead as it is, with what a decision about it must know; the columns of ``lead_cases``."""
+    """A lead as it is, with what a decision about it must know; the columns of ``lead_cases_v2``."""
 
     call_id: UUID
     version: int
@@ -78,6 +78,13 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     undo_action: str | None
     undo_before: str | None
     now: datetime
+    stage_weights: Any
+    """As the site's settings have them."""
+
+    @property
+    def weights(self) -> Weights:
+        """What stands in for an amount that nobody gave, by stage."""
+        return weights_of(self.stage_weights)
 
     @property
     def click(self) -> Click | None:

@@ -1,6 +1,6 @@
 """An operator's decision, from the door to the commit.
 
-    lead_cases (row lock) → plan (is it allowed, what does it mean) → decide_intent (row, log, ledger, counters)
+    lead_cases_v2 (row lock) → plan (is it allowed, what does it mean) → decide_intent (row, log, ledger, counters)
 
 All of it is one transaction of the person who decides. The lock is held from reading to writing, so what the plan was
 made from is what it is carried out on; of two who decide at once the second waits, sees what the first did, and is

@@ -259,22 +259,22 @@ def _ledger(case: Case, changes: Changes, action: Action) -> tuple[dict[str, Any
     worth = (changes.sale_amount, changes.currency, changes.sale_at, changes.stage)
     if was and all(value is UNSET for value in worth):
         return None, None
-    lead = _sealed_lead(case, changes)
+    lead = _sealed_lead(case, changes, cycle=max(case.cycles, 1) if was else case.cycles + 1)
     if not was:
         row = ledger.row_of(lead)
         return {"step": "open", **msgspec.structs.asdict(row)}, row
     value, reason = ledger.worth_of(lead)
     step: dict[str, Any] = {
         "step": "revise", "move": ledger.REVISED, "value": value, "reason": reason, "currency": lead.currency,
-        "occurred_at": ledger.occurred_at(lead),
+        "occurred_at": ledger.occurred_at(lead), "due_at": lead.now + timedelta(minutes=lead.undo_minutes),
     }  # fmt: skip
     return step, None
 
 
-def _sealed_lead(case: Case, changes: Changes) -> SealedLead:
+def _sealed_lead(case: Case, changes: Changes, *, cycle: int) -> SealedLead:
     return SealedLead(
         call_id=case.call_id,
-        cycle=case.cycles + 1,
+        cycle=cycle,
         amount=_after(case, changes, "sale_amount"),
         currency=_after(case, changes, "currency"),
         stage=_after(case, changes, "stage"),
@@ -286,6 +286,7 @@ def _sealed_lead(case: Case, changes: Changes) -> SealedLead:
         consent_mode=case.consent_mode,
         conversion_time=case.conversion_time,
         undo_minutes=case.undo_minutes,
+        weights=case.weights,
         now=case.now,
     )
 

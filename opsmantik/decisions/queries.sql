@@ -4,7 +4,7 @@
 SELECT site_role($1);
 
 -- name: lead_cases
-SELECT * FROM lead_cases($1, $2, $3);
+SELECT * FROM lead_cases_v2($1, $2, $3);
 
 -- name: decide_intent
 SELECT decide_intent($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);

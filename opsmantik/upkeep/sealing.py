@@ -44,6 +44,7 @@ SEALED: Final[tuple[SealedTable, ...]] = (
     SealedTable("call_secrets", ("secret",), ("site_id", "id")),
     SealedTable("webhooks", ("secret", "next_secret"), ("site_id", "id")),
     SealedTable("erasures", ("subject",), ("site_id", "id")),
+    SealedTable("conversion_routes", ("secret",), ("site_id",), "site_id"),
 )
 
 

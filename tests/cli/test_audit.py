@@ -32,6 +32,7 @@ async def test_what_there_is_to_check_is_listed() -> None:
     assert all(check.name[:12] in listed.output for check in all_checks())
 
 
+@pytest.mark.slow
 async def test_a_whole_run_is_kept_and_the_next_is_compared_with_it(owner: Any) -> None:
     first = await command()
     assert first.exit_code == 0, first.output
@@ -83,6 +84,7 @@ async def test_only_and_skip_choose_by_name_number_and_group() -> None:
     assert stems == expected
 
 
+@pytest.mark.slow
 async def test_an_error_ends_it_with_one(database: Any) -> None:
     admin = await asyncpg.connect(database.admin)
     await admin.execute("SET app.maintenance = 'on'")

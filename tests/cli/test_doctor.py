@@ -70,12 +70,14 @@ async def test_files_that_others_may_read_are_named(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_a_port_that_another_program_has(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         (line,) = (await lines(settings(tmp_path, port=other.getsockname()[1])))["port"]
         assert line.level in ("bad", "warn") and line.do
 
 
+@pytest.mark.slow
 async def test_a_database_that_is_well_and_what_can_be_wrong_with_it(
     tmp_path: Path, database: Any, owner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

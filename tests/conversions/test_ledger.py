@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from opsmantik.conversions.ledger import Click, SealedLead, one_click, order_id, row_of
+from opsmantik.conversions.ledger import WEIGHTS, Click, SealedLead, one_click, order_id, row_of, weights_of
 
 CALL = UUID("01939f00-1111-7222-8333-444455556666")
 TAP = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -40,6 +40,14 @@ STATES: dict[str, tuple[dict[str, Any], str, str | None]] = {
     "an amount and a click": ({}, "held", None),
     "an amount of nothing is an amount": ({"amount": Decimal(0)}, "held", None),
     "no amount": ({"amount": None}, "held", "stage_weight"),
+    "no amount, and nothing that stands in for it": (
+        {"amount": None, "weights": {**WEIGHTS, None: None}}, "skipped", "value_unknown",
+    ),
+    "an amount, where nothing would stand in for it": ({"weights": {**WEIGHTS, None: None}}, "held", None),
+    "another stage's weight is missing": ({"amount": None, "weights": {**WEIGHTS, "won": None}}, "held", "stage_weight"),
+    "what is worse than an unknown value is said": (
+        {"amount": None, "weights": {**WEIGHTS, None: None}, "click": None}, "skipped", "no_click_id",
+    ),
     "no click id": ({"click": None}, "skipped", "no_click_id"),
     "no click id and no amount": ({"click": None, "amount": None}, "skipped", "no_click_id"),
     "a test click": (clicked(CLICKED, "TeSter-123"), "skipped", "test_click"),
@@ -89,6 +97,29 @@ def test_the_value_is_the_amount_or_the_stage_s_weight(changes: dict[str, Any], 
     assert (str(row.value), row.currency) == (value, "EUR")
 
 
+def test_a_value_that_nobody_knows_is_none() -> None:
+    assert row_of(lead(amount=None, weights={**WEIGHTS, None: None})).value is None
+
+
+SETTINGS: dict[str, tuple[Any, dict[str | None, str | None]]] = {
+    "nothing": (None, {None: "10", "contacted": "10", "offered": "50", "won": "100"}),
+    "no settings at all": ([], {None: "10"}),
+    "numbers, as JSON has them": (
+        {"none": 1, "won": 99.5, "offered": "7.25"}, {None: "1", "won": "99.5", "offered": "7.25"},
+    ),
+    "nothing is to stand in": ({"none": None, "won": None}, {None: None, "won": None, "contacted": "10"}),
+    "zero is a weight": ({"won": 0}, {"won": "0"}),
+    "what is no number": ({"none": "a lot", "won": -5, "offered": "NaN"}, {None: "10", "won": "100", "offered": "50"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "weights"), SETTINGS.values(), ids=SETTINGS.keys())
+def test_weights_are_the_site_s(given: Any, weights: dict[str | None, str | None]) -> None:
+    found = weights_of(given)
+    assert {stage: None if found[stage] is None else str(found[stage]) for stage in weights} == weights
+    assert found.keys() == WEIGHTS.keys()
+
+
 MOMENTS: dict[str, tuple[dict[str, Any], datetime]] = {
     "the tap": ({}, TAP),
     "the decision, where the site says so": ({"conversion_time": "decision"}, NOW),
@@ -100,6 +131,8 @@ MOMENTS: dict[str, tuple[dict[str, Any], datetime]] = {
     "a tap in the click's own second": (clicked(TAP), TAP + timedelta(seconds=1)),
     "a click that came after the tap": (clicked(TAP + timedelta(minutes=5)), TAP + timedelta(minutes=5, seconds=1)),
     "no click": ({"click": None}, TAP),
+    "sealed again": ({"cycle": 2}, TAP + timedelta(seconds=1)),
+    "and again, by a click of the same second": ({"cycle": 3, **clicked(TAP)}, TAP + timedelta(seconds=2)),
 }  # fmt: skip
 
 

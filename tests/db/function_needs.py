@@ -19,7 +19,8 @@ OF_THE_SERVER = """
     ingest_sites ingest_sites_v2 invite_by_link join_by_invite keep_rehash keep_rejected key_holder lead_facts_of leads_to_notice let_in
     offer_password_link open_sign_in origins_seen pass_second_factor password_link quota_use record_call_v2 record_call_v3
     score_call score_leads see_sign_in share_link_by_hash signed_in signed_in_v2 site_sequences sites_to_fold suspect_lead suspicion_facts
-    unjudged_leads use_email_link use_identity use_password_link
+    unjudged_leads use_email_link use_identity use_password_link queue_conversions claim_conversions finish_conversions note_provider providers
+    pull_route pull_batches note_pull
 """.split()
 OF_ONESELF = """
     accept_invite answer_ownership ask_for_summary begin_second_factor change_own_email change_own_name change_own_password
@@ -29,14 +30,18 @@ OF_ONESELF = """
 """.split()
 OF_THE_CALLER = """
     call_entries call_entry conversion_entry counter_differences counter_part decision_entry entry_cells figures hour_key
-    page_key place_key plain_case recount session_entry unfolded_cells unfolded_visitors
+    owed_step page_key place_key plain_case recount session_entry unfolded_cells unfolded_visitors
 """.split()
 WITH: dict[Capability, list[str]] = {
-    Capability.READ: "actor_name count_leads note_act ownership_offer search_leads site_role".split(),
-    Capability.DECIDE: "decide_intent lead_cases leads_to_approve leads_to_junk look_at_lead".split(),
+    Capability.READ: "actor_name count_leads note_act ownership_offer search_leads site_audit site_role".split(),
+    Capability.DECIDE: "decide_intent lead_cases lead_cases_v2 leads_to_approve leads_to_junk look_at_lead".split(),
+    Capability.EXPORT: """
+        set_conversion_route switch_conversion_route put_conversion_secret conversion_secret export_conversions reclaim_batch batch_rows
+        note_download answer_batch retry_conversions drop_conversions batch_file preview_conversions release_batch
+    """.split(),
     Capability.TEND: "lock_rejected record_replay record_replays".split(),
     Capability.WRITE: """
-        change_site_general change_site_rules change_site_values
+        change_site_general change_site_rules change_site_values change_site_values_v2
         add_origin add_webhook allow_bot change_webhook make_share_link put_webhook_secrets remove_origin remove_test_visits remove_webhook
         revoke_share_link share_maker_name
         replay_delivery set_limits try_webhook webhook_secrets
@@ -51,7 +56,7 @@ WITH: dict[Capability, list[str]] = {
         retention_preview
     """.split(),
     Capability.OWN: "offer_ownership switch_site withdraw_ownership".split(),
-    Capability.PLATFORM: "platform_jobs platform_log platform_people platform_state set_account_enabled site_owners".split(),
+    Capability.PLATFORM: "ask_for_audit platform_audits platform_jobs platform_log platform_people platform_state set_account_enabled site_owners switch_provider".split(),
 }  # fmt: skip
 
 NEEDS: dict[str, Capability | str] = {

@@ -31,6 +31,7 @@ async def empty(server):
     return server.dsn(roles.OWNER, name, roles.role_password(SECRET, roles.OWNER))
 
 
+@pytest.mark.slow
 async def test_all_is_applied_in_order_and_the_second_time_nothing(empty):
     said = []
     first = await migrate(empty, app_password=PASSWORD, on_progress=said.append)
@@ -39,6 +40,7 @@ async def test_all_is_applied_in_order_and_the_second_time_nothing(empty):
     assert await migrate(empty, app_password=PASSWORD, on_progress=said.append) == []
 
 
+@pytest.mark.slow
 async def test_four_at_once_apply_each_migration_once(empty):
     results = await asyncio.gather(
         *(migrate(empty, app_password=PASSWORD, on_progress=lambda words: None) for _ in range(4))
@@ -46,6 +48,7 @@ async def test_four_at_once_apply_each_migration_once(empty):
     assert sorted(map(len, results)) == [0, 0, 0, len(migration_files())]
 
 
+@pytest.mark.slow
 async def test_a_migration_that_changed_after_it_was_applied_is_refused(empty):
     await migrate(empty, app_password=PASSWORD, on_progress=lambda words: None)
     owner = await asyncpg.connect(empty)

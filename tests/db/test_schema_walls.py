@@ -375,11 +375,12 @@ async def test_the_database_allows_the_counterpart_of(tried: Any, case: Case) ->
 FACTS = {
     "session_keys", "sessions", "events", "calls", "visitors", "rejected_events", "ingest_tally", "site_pulse",
     "counter_journal", "counter_days", "intent_actions", "conversions", "conversion_moves", "replays",
+    "conversion_batches", "conversion_batch_items",
 }  # fmt: skip
 TENANT = FACTS | {
     "site_members", "site_origins", "site_acts", "invites", "ownership_offers", "site_keys", "call_secrets",
-    "call_signatures", "erasures", "presences", "webhooks", "webhook_deliveries", "notice_wishes", "lead_notices",
-    "share_links", "summary_wishes", "lead_search", "saved_views",
+    "call_signatures", "erasures", "archive_erasures", "presences", "webhooks", "webhook_deliveries", "notice_wishes", "lead_notices",
+    "share_links", "summary_wishes", "lead_search", "saved_views", "conversion_routes",
 }  # fmt: skip
 # Small, written rarely, alike on every machine of a sharded database: a key to them need not begin with a site.
 REFERENCE = {"users", "sites"}
@@ -608,6 +609,29 @@ async def test_policies_compare_a_column_with_a_setting_and_nothing_else(owner: 
 
 # Functions that run as the owner, past row security where they say so. Whoever adds one says here why it may.
 DEFINERS = {
+    "queue_conversions": "the sender works for all sites, and nobody is signed in there",
+    "claim_conversions": "the sender works for all sites, and nobody is signed in there",
+    "finish_conversions": "the sender's answer about a batch that it claimed",
+    "note_provider": "the sender counts how a provider answers, for all sites",
+    "providers": "how providers answer: nothing of a tenant is in it",
+    "switch_provider": "the installation's switch, for platform administrators",
+    "set_conversion_route": "where a site's conversions go, for those who may hand them over",
+    "switch_conversion_route": "a site's switch, for those who may hand conversions over",
+    "put_conversion_secret": "a sealed secret of a site, for those who may hand conversions over",
+    "conversion_secret": "the same, sealed, to try the connection",
+    "export_conversions": "a batch for those who carry it themselves",
+    "reclaim_batch": "the same batch again, for those who carry it",
+    "batch_rows": "what a batch carries, for those who carry it",
+    "note_download": "that a file was handed over",
+    "answer_batch": "what became of a batch, by those who carried it",
+    "retry_conversions": "tries again, for those who may hand conversions over",
+    "batch_file": "a batch as its file holds it, for those who carry it",
+    "preview_conversions": "what a batch would hold, for those who may hand conversions over",
+    "release_batch": "a batch that a program could not deliver, for those who carry it",
+    "pull_route": "Google fetches with a password of the site's; nobody is signed in there",
+    "pull_batches": "what Google may fetch from the one site whose password it came with",
+    "note_pull": "that Google has fetched it",
+    "drop_conversions": "keeps from leaving, for those who may hand conversions over",
     "installation_figures": "numbers of the whole installation for /metrics, of nobody in particular",
     "enter_user": "membership is looked up before anything can be seen",
     "enter_user_v2": "membership is looked up before anything can be seen",
@@ -649,6 +673,9 @@ DEFINERS = {
     "platform_people": "all accounts, for platform administrators",
     "platform_jobs": "the newest run of each background job, for platform administrators",
     "platform_state": "figures of the whole installation, for platform administrators",
+    "platform_audits": "whole runs of the audit, for platform administrators",
+    "ask_for_audit": "that a job runs now, for platform administrators",
+    "site_audit": "what the audit found about one site, for those who see it; of no other",
     "set_account_enabled": "closes or opens somebody else's account, for platform administrators",
     "account_by_email": "before sign-in: one account",
     "use_identity": "before sign-in: one identity that its provider has vouched for",
@@ -696,6 +723,7 @@ DEFINERS = {
     "quota_use": "the doors know how much of its quota each site has used: counts only",
     "change_site_general": "name, clock, money and ads of a site, for those who may change its settings",
     "change_site_values": "amounts and moments of a site, for those who may change its settings",
+    "change_site_values_v2": "amounts, weights and moments of a site, for those who may change its settings",
     "change_site_rules": "the site's rules about leads, for those who may change its settings",
     "set_limits": "quota, rate and quarantine of a site, for those who may change its settings",
     "add_origin": "an origin of a site, for those who may change its settings",
@@ -718,6 +746,7 @@ DEFINERS = {
     "sites_to_fold": "ids of sites whose journal is not empty",
     "site_sequences": "how often these sites have changed",
     "site_role": "the asker's own role on a site that they may see",
+    "lead_cases_v2": "what a decision is judged by, locked; for whoever may decide there",
     "lead_cases": "what a decision is judged by, locked; for whoever may decide there",
     "decide_intent": "one decision, for whoever may decide there: row, log, conversion and counters together",
     "look_at_lead": "that the asker looks at a lead, and who else does; for whoever may decide there",
@@ -771,15 +800,20 @@ DEFINERS = {
 PLAIN = {
     "place_key", "page_key", "session_entry", "call_entry", "decision_entry", "conversion_entry", "call_entries",
     "hour_key", "entry_cells", "unfolded_visitors", "unfolded_cells", "recount", "figures", "counter_differences",
-    "plain_case", "counter_part",
+    "plain_case", "counter_part", "owed_step",
 }  # fmt: skip
 # For the owner alone: by the command line, or from within functions that have checked who asks.
 OWNERS = {
+    "owed_at", "shift_conversions", "ready_conversions", "fill_batch", "batch_contents", "is_provider_open",
+    "withhold_items", "settle_batch", "settled_step", "conversion_keeper", "carried_contents", "pull_sites", "gather_pull",
+    "settle_pulls",
     "offer_webhooks", "webhook_payload", "announce_lead", "has_listeners", "offer_move", "webhook_keeper",
     "webhook_host", "share_keeper", "privacy_keeper", "recent_privacy_acts", "erase_calls", "open_erasure", "add_erased",
-    "consent_basis", "call_consent", "consent_allows", "refresh_consent", "kept_since", "needs_call",
+    "consent_basis", "calls_consent", "call_consent", "consent_allows", "refresh_consent", "kept_since", "needs_call",
     "forget_facts_before", "expire_calls", "months_before", "expire_visits", "is_over", "expire_visitors",
     "expire_rejected", "forget_addresses", "drop_month_of_events", "drop_month_of_visits", "lock_month",
+    "month_expiry", "begin_archive", "stays_for_archive", "mind_archive", "end_archive_erasure", "forget_archive",
+    "find_archived", "put_back_visits", "put_back_events",
     "key_label", "key_role", "is_live_key", "key_manager", "take_code", "renew_sign_in",
     "list_users", "add_user", "switch_user", "reset_second_factor", "offer_user_link", "acting_person",
     "member_manager", "grantable_role", "untouchable", "may_invite", "invite_state", "invites_wait", "invite_of",

@@ -157,13 +157,15 @@ async def test_copy_is_refused_to_everybody_whom_row_security_binds(two: Walls, 
 
 
 def test_no_code_of_ours_copies_into_a_table() -> None:
-    found = [
-        str(path)
+    found = {
+        str(path.relative_to(PRODUCT))
         for path in PRODUCT.rglob("*.py")
         if re.search(r"\.copy_(records_)?to_table|COPY \w+ FROM", path.read_text())
-    ]
-    # Taking over the first generation copies into temporary tables of its own connection, and from there by INSERT.
-    assert found == [str(PRODUCT / "adopt" / "store.py")]
+    }
+    # Taking over the first generation, and bringing an archived month back, copy into temporary tables of their own
+    # connection, and from there by INSERT.
+    assert found == {"adopt/store.py", "upkeep/archive.py"}
+    assert "TEMPORARY" in (PRODUCT / "upkeep" / "archive.py").read_text()
     staged = (PRODUCT / "adopt" / "store.py").read_text()
     assert (
         "CREATE TEMPORARY TABLE" in staged or "TEMPORARY" in (PRODUCT / "adopt" / "queries.sql").read_text()

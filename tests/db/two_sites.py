@@ -25,7 +25,7 @@ MARK = "half-{half}"
 # A month that has a partition of its own, and one that waits in the default.
 FAR_MONTH = "2090-03-01"
 
-# What a column's own rules let in, by column or by table and column; {half} is a or b.
+# What a column's own rules let in, by column or by table and column; {half} is a or b, {number} is 1 or 2.
 VALUES: dict[str, str] = {
     "email": "half-{half}@example.com",
     "sites.public_id": "{half}{half}{half}{half}{half}{half}{half}{half}{half}{half}{half}{half}{half}{half}{half}{half}"
@@ -50,6 +50,7 @@ VALUES: dict[str, str] = {
     "ip_address": "192.0.2.0",
     "click_id_kind": "gclid",
     "conversions.state": "held",
+    "archived_months.month": "2024-0{number}-01",
     "attribution_window_days": "30",
     "sites.updated_at": "2026-11-01 10:00:00+00",
     "webhook_deliveries.payload": '{"type": "lead.created", "timestamp": "2026-11-01T00:00:00Z", "data": {"mark": "half-{half}"}}',
@@ -59,7 +60,7 @@ VALUES: dict[str, str] = {
 # Left empty, because a value would say more than a test means.
 EMPTY = {
     "disabled_at", "merged_into", "used_at", "revoked_at", "ended_at", "replaced_by", "replayed_at", "undoes", "done_at",
-    "finished_at", "delivered_at", "expired_at", "erased_at", "locked_until", "accepted_at", "suspicion",
+    "finished_at", "delivered_at", "expired_at", "erased_at", "forgotten_at", "locked_until", "accepted_at", "suspicion",
 }  # fmt: skip
 SIMPLE = {
     "smallint": "7", "integer": "7", "bigint": "7", "numeric": "7", "real": "7", "double precision": "7",
@@ -209,7 +210,8 @@ def _value(
     if said is None and not column.allowed:
         said = VALUES.get(column.name)
     if said is not None:
-        return said.replace("{half}", half).replace("{month}", month)
+        number = str(HALVES.index(half) + 1)
+        return said.replace("{half}", half).replace("{number}", number).replace("{month}", month)
     return _of_type(half, table, column, choice)
 
 

@@ -60,6 +60,10 @@ SHUT_COLUMNS: dict[str, tuple[set[str], str]] = {
         "what was answered to a signed call, for the same call sent again",
     ),
     "webhooks": ({"secret", "next_secret", "key_id"}, "what messages are signed with; sealed"),
+    "conversion_routes": (
+        {"secret", "key_id"},
+        "what opens an ad platform; sealed, and handed out by a function only",
+    ),
     "erasures": ({"subject", "key_id"}, "whom an erasure that is under way is about; sealed"),
     "share_links": ({"token_hash"}, "what a link to figures is known by"),
 }

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.web.conftest import make_person, own_site, password_hash, signed_in, web
+from tests.web.conftest import make_person, make_world, own_site, password_hash, signed_in, web
 
-__all__ = ["make_person", "own_site", "password_hash", "signed_in", "web"]
+__all__ = ["make_person", "make_world", "own_site", "password_hash", "signed_in", "web"]

@@ -1,5 +1,5 @@
 """A desk at which leads are decided, for mails about them."""
 
-from tests.decisions.conftest import make_desk
+from tests.desk import make_desk
 
 __all__ = ["make_desk"]

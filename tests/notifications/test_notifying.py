@@ -22,7 +22,7 @@ from opsmantik.settings import Settings
 from opsmantik.upkeep.notifying import Notifying
 from opsmantik.web.lead_mail import LeadMail, Signer
 from opsmantik.webhooks.store import Keeper
-from tests.decisions.conftest import Desk
+from tests.desk import Desk
 from tests.mailbox import Mailbox, mail_server
 
 pytestmark = pytest.mark.slow

@@ -31,7 +31,7 @@ from opsmantik.web.rendering import environment
 from opsmantik.web.static_files import StaticFiles
 from opsmantik.web.summary_mail import PURPOSE, SummaryMail
 from opsmantik.web.trend_picture import ACCENT, PALE, SCALE, WIDTH, Measure, height, places, trend_picture
-from tests.decisions.conftest import Desk
+from tests.desk import Desk
 from tests.mailbox import Mail, Mailbox, mail_server
 
 ISTANBUL, NEW_YORK, APIA = "Europe/Istanbul", "America/New_York", "Pacific/Apia"
@@ -161,6 +161,7 @@ def test_a_picture_of_nothing_has_no_bars() -> None:
     assert not {colour(ACCENT), colour(PALE)} & colours
 
 
+@pytest.mark.slow
 def test_letters_of_both_languages_are_drawn() -> None:
     """A letter that a font lacks is drawn as a box, and all boxes are alike."""
     said = {trend_picture([Measure(letter, [1], ["1"])], [letter]) for letter in "aşğİıÇöüŞĞ₺"}

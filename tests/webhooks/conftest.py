@@ -18,7 +18,7 @@ from opsmantik.upkeep.delivering import Delivering
 from opsmantik.webhooks import store
 from opsmantik.webhooks.messages import EVENTS
 from opsmantik.webhooks.store import Delivery, Keeper
-from tests.decisions.conftest import Desk, make_desk  # noqa: F401 - a fixture
+from tests.desk import Desk, make_desk  # noqa: F401 - a fixture
 from tests.webhooks.receiver import Receiver, receiving
 
 LOOPBACK = [ipaddress.ip_network("127.0.0.0/8")]

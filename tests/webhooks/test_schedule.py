@@ -17,8 +17,6 @@ from opsmantik.webhooks.messages import EVENTS, Message, as_sent
 from opsmantik.webhooks.schedule import DELAYS, MOST_ATTEMPTS, delay, retry_after
 from opsmantik.webhooks.signing import new_secret, signed_headers
 
-pytestmark = pytest.mark.slow
-
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
 

@@ -7,11 +7,11 @@ CREATE OR REPLACE FUNCTION consent_basis(p_marketing boolean, p_mode text) RETUR
 AS $$ SELECT CASE WHEN p_marketing THEN 'granted' WHEN p_marketing = false THEN 'denied'
     WHEN p_mode = 'required' THEN 'missing' ELSE p_mode END $$;
 
--- The ground for one lead, as of now. A later "no" of the same visitor counts against their earlier "yes", also from
--- another visit; a later "yes" says nothing about what was there before.
-CREATE OR REPLACE FUNCTION call_consent(p_site uuid, p_call uuid) RETURNS text LANGUAGE sql STABLE
+-- The ground for each of these leads, as of now. A later "no" of the same visitor counts against their earlier "yes", also
+-- from another visit; a later "yes" says nothing about what was there before.
+CREATE OR REPLACE FUNCTION calls_consent(p_site uuid, p_calls uuid[]) RETURNS TABLE (call_id uuid, consent text) LANGUAGE sql STABLE
 AS $$
-    SELECT consent_basis(CASE WHEN later.marketing = false THEN false ELSE s.consent_marketing END, t.consent_mode)
+    SELECT c.id, consent_basis(CASE WHEN later.marketing = false THEN false ELSE s.consent_marketing END, t.consent_mode)
     FROM calls c JOIN sites t ON t.id = c.site_id
     LEFT JOIN sessions s ON s.site_id = c.site_id AND s.created_month = c.matched_session_month AND s.id = c.matched_session_id
     LEFT JOIN LATERAL (
@@ -19,8 +19,12 @@ AS $$
         WHERE x.site_id = p_site AND x.fingerprint = coalesce(s.fingerprint, c.matched_fingerprint)
           AND x.consent_key > coalesce(s.consent_key, 0)
         ORDER BY x.consent_key DESC LIMIT 1) later ON true
-    WHERE c.site_id = p_site AND c.id = p_call
+    WHERE c.site_id = p_site AND c.id = ANY (p_calls)
 $$;
+
+-- The same for one lead.
+CREATE OR REPLACE FUNCTION call_consent(p_site uuid, p_call uuid) RETURNS text LANGUAGE sql STABLE
+AS $$ SELECT k.consent FROM calls_consent(p_site, ARRAY[p_call]) k $$;
 
 -- Whether a conversion of this lead may go out. Null: there is no such lead.
 CREATE OR REPLACE FUNCTION consent_allows(p_site uuid, p_call uuid) RETURNS boolean LANGUAGE sql STABLE
@@ -35,25 +39,30 @@ AS $$
 DECLARE
     v_calls uuid[] := ARRAY(SELECT v.call_id FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (p_conversions)
         AND v.state IN ('held', 'queued', 'failed'));
+    v_ids uuid[];
+    v_grounds text[];
     v_stopped uuid[];
     v_entries counter_entry[];
     v_was conversions[];
 BEGIN
     PERFORM lock_leads(p_site, v_calls);
     PERFORM FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (p_conversions) ORDER BY v.id FOR UPDATE;
-    v_stopped := ARRAY(SELECT v.call_id FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (p_conversions)
-        AND v.state IN ('held', 'queued', 'failed') AND NOT consent_allows(p_site, v.call_id));
-    v_entries := call_entries(p_site, v_stopped, -1);
-    v_was := ARRAY(SELECT v FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (p_conversions)
-        AND v.call_id = ANY (v_stopped) AND v.state IN ('held', 'queued', 'failed'));
-    INSERT INTO conversion_moves (site_id, id, conversion_id, from_state, to_state, reason)
-    SELECT p_site, gen_random_uuid(), v.id, v.state, 'skipped', 'no_consent' FROM conversions v
-    WHERE v.site_id = p_site AND v.id = ANY (p_conversions) AND v.call_id = ANY (v_stopped) AND v.state IN ('held', 'queued', 'failed');
-    UPDATE conversions v SET state = 'skipped', reason = 'no_consent', click_id = NULL, click_id_kind = NULL,
-        consent = call_consent(p_site, v.call_id), consent_at = now(), updated_at = now()
-    WHERE v.site_id = p_site AND v.id = ANY (p_conversions) AND v.call_id = ANY (v_stopped) AND v.state IN ('held', 'queued', 'failed');
-    UPDATE conversions v SET consent = call_consent(p_site, v.call_id), consent_at = now()
-    WHERE v.site_id = p_site AND v.id = ANY (p_conversions) AND v.state IN ('held', 'queued', 'failed');
+    SELECT array_agg(v.id), array_agg(k.consent) INTO v_ids, v_grounds
+    FROM calls_consent(p_site, v_calls) k JOIN conversions v ON v.site_id = p_site AND v.call_id = k.call_id
+    WHERE v.id = ANY (p_conversions) AND v.state IN ('held', 'queued', 'failed');
+    v_was := ARRAY(SELECT v FROM unnest(v_ids, v_grounds) AS k (id, consent) JOIN conversions v ON v.site_id = p_site AND v.id = k.id
+        WHERE k.consent NOT IN ('granted', 'implied', 'legacy'));
+    v_stopped := ARRAY(SELECT (w).call_id FROM unnest(v_was) w);
+    IF v_stopped <> '{}' THEN
+        v_entries := call_entries(p_site, v_stopped, -1);
+        INSERT INTO conversion_moves (site_id, id, conversion_id, from_state, to_state, reason)
+        SELECT p_site, gen_random_uuid(), (w).id, (w).state, 'skipped', 'no_consent' FROM unnest(v_was) w;
+        UPDATE conversions v SET state = 'skipped', reason = 'no_consent', next_at = NULL, click_id = NULL, click_id_kind = NULL,
+            updated_at = now()
+        FROM unnest(v_was) w WHERE v.site_id = p_site AND v.id = (w).id;
+    END IF;
+    UPDATE conversions v SET consent = k.consent, consent_at = now()
+    FROM unnest(v_ids, v_grounds) AS k (id, consent) WHERE v.site_id = p_site AND v.id = k.id;
     IF v_stopped <> '{}' THEN
         INSERT INTO counter_journal (site_id, entries, changed_at)
         VALUES (p_site, v_entries || call_entries(p_site, v_stopped, 1), now());
@@ -63,4 +72,4 @@ BEGIN
         AND v.state IN ('held', 'queued', 'failed') ORDER BY v.id);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION consent_basis, call_consent, consent_allows, refresh_consent FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION consent_basis, calls_consent, call_consent, consent_allows, refresh_consent FROM PUBLIC;

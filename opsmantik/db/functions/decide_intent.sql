@@ -89,9 +89,9 @@ BEGIN
             v_new.click_id_kind := NULL;
         END IF;
         INSERT INTO conversions (site_id, id, call_id, order_id, state, reason, due_at, occurred_at, value, currency,
-            click_id, click_id_kind, consent, consent_at)
+            click_id, click_id_kind, clicked_at, consent, consent_at)
         VALUES (p_site, v_new.id, p_call, v_new.order_id, v_new.state, v_new.reason, v_new.due_at, v_new.occurred_at,
-            v_new.value, v_new.currency, v_new.click_id, v_new.click_id_kind, v_new.consent, now());
+            v_new.value, v_new.currency, v_new.click_id, v_new.click_id_kind, v_new.clicked_at, v_new.consent, now());
         INSERT INTO conversion_moves (site_id, id, conversion_id, to_state, reason)
         VALUES (p_site, gen_random_uuid(), v_new.id, v_new.state, v_new.reason);
         PERFORM offer_move(p_site, p_call, v_new.id, NULL, v_new.reason);
@@ -104,7 +104,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;  -- sealed before there was a ledger
     END IF;
-    v_sent := v_old.state IN ('sent', 'accepted', 'matched');
+    v_sent := v_old.state IN ('sent', 'accepted', 'matched') OR v_old.platform_value IS NOT NULL;
     v_new := jsonb_populate_record(v_old, p_conversion);
     IF v_step = 'withdraw' THEN
         v_new.state := 'retracted';
@@ -118,15 +118,40 @@ BEGIN
         -- has failed keeps its reason.
         v_new.occurred_at := CASE WHEN v_sent THEN v_old.occurred_at ELSE v_new.occurred_at END;
         v_new.reason := CASE WHEN v_old.state IN ('skipped', 'failed') THEN v_old.reason ELSE v_new.reason END;
+        v_new.due_at := v_old.due_at;
+        IF v_new.value IS NULL AND v_sent THEN
+            -- Nobody says any more what it is worth: the platform keeps what it was told.
+            v_new.value := v_old.value;
+            v_new.currency := v_old.currency;
+            v_new.reason := v_old.reason;
+        ELSIF v_new.value IS NULL AND v_old.state IN ('held', 'queued', 'failed') THEN
+            v_new.state := 'skipped';
+            v_new.reason := p_conversion ->> 'reason';
+        ELSIF v_new.value IS NOT NULL AND v_old.value IS NULL AND v_old.state = 'skipped' AND v_old.reason = 'value_unknown' THEN
+            -- It was stopped for want of an amount alone, and goes on as if it had been sealed now.
+            v_new.consent := call_consent(p_site, p_call);
+            v_new.consent_at := now();
+            v_new.due_at := (p_conversion ->> 'due_at')::timestamptz;
+            v_new.state := CASE WHEN consent_allows(p_site, p_call) THEN 'held' ELSE 'skipped' END;
+            v_new.reason := CASE v_new.state WHEN 'held' THEN p_conversion ->> 'reason' ELSE 'no_consent' END;
+            v_new.click_id := CASE v_new.state WHEN 'held' THEN v_old.click_id END;
+            v_new.click_id_kind := CASE v_new.state WHEN 'held' THEN v_old.click_id_kind END;
+        END IF;
         IF v_new IS NOT DISTINCT FROM v_old THEN
             RETURN;
         END IF;
         INSERT INTO conversion_moves (site_id, id, conversion_id, from_state, to_state, reason)
-        VALUES (p_site, gen_random_uuid(), v_old.id, v_old.state, v_new.state, p_conversion ->> 'move');
+        VALUES (p_site, gen_random_uuid(), v_old.id, v_old.state, v_new.state,
+            CASE v_new.state WHEN 'skipped' THEN CASE v_old.state WHEN 'skipped' THEN p_conversion ->> 'move' ELSE v_new.reason END
+                ELSE p_conversion ->> 'move' END);
     END IF;
-    UPDATE conversions v SET state = v_new.state, reason = v_new.reason, occurred_at = v_new.occurred_at,
-        value = v_new.value, currency = v_new.currency, updated_at = now()
+    UPDATE conversions v SET state = v_new.state, reason = v_new.reason, occurred_at = v_new.occurred_at, due_at = v_new.due_at,
+        value = v_new.value, currency = v_new.currency, click_id = v_new.click_id, click_id_kind = v_new.click_id_kind,
+        consent = v_new.consent, consent_at = v_new.consent_at, updated_at = now()
     WHERE v.site_id = p_site AND v.id = v_old.id;
+    -- What the platform has is to be put right or taken back there; what is on its way, after that is known.
+    UPDATE conversions v SET next_at = CASE WHEN v.batch_id IS NULL AND v.state <> 'held' THEN owed_at(v) END
+    WHERE v.site_id = p_site AND v.id = v_old.id AND v.state NOT IN ('queued', 'failed');
     PERFORM offer_move(p_site, p_call, v_old.id, v_old.state,
         CASE WHEN v_step = 'withdraw' THEN v_new.reason ELSE p_conversion ->> 'move' END);
 END

@@ -157,6 +157,7 @@ BEGIN
     SELECT a.actor_name INTO v_name FROM site_acts a WHERE a.site_id = p_site AND a.id = p_id;
     INSERT INTO erasures (site_id, id, requested_by, requested_name, kind, subject_hash, with_taps, subject, key_id)
     VALUES (p_site, p_id, v_person, v_name, p_kind, p_hash, p_taps, p_subject, p_key_id);
+    PERFORM mind_archive(p_site, p_id);
     RETURN now();
 END
 $$;
@@ -309,6 +310,7 @@ DECLARE
     v_calls uuid[];
     v_entries counter_entry[];
     v_moves bigint;
+    v_items bigint;
     v_conversions bigint;
     v_actions bigint;
     v_deliveries bigint;
@@ -323,11 +325,15 @@ BEGIN
     -- Those that the platform has, or had: it has to be asked there.
     UPDATE erasures e SET sent_orders = ARRAY(SELECT unnest(e.sent_orders) UNION SELECT v.order_id FROM conversions v
         WHERE v.site_id = p_site AND v.call_id = ANY (v_calls)
-          AND (v.state IN ('sent', 'accepted', 'matched') OR v.reason LIKE '%\_after\_sending') ORDER BY 1)
+          AND (v.state IN ('sent', 'accepted', 'matched') OR v.platform_value IS NOT NULL OR v.reason LIKE '%\_after\_sending')
+        ORDER BY 1)
     WHERE e.site_id = p_site AND e.id = p_erasure;
     DELETE FROM conversion_moves m USING conversions v
     WHERE v.site_id = p_site AND v.call_id = ANY (v_calls) AND m.site_id = v.site_id AND m.conversion_id = v.id;
     GET DIAGNOSTICS v_moves = ROW_COUNT;
+    DELETE FROM conversion_batch_items i USING conversions v
+    WHERE v.site_id = p_site AND v.call_id = ANY (v_calls) AND i.site_id = v.site_id AND i.conversion_id = v.id;
+    GET DIAGNOSTICS v_items = ROW_COUNT;
     DELETE FROM conversions v WHERE v.site_id = p_site AND v.call_id = ANY (v_calls);
     GET DIAGNOSTICS v_conversions = ROW_COUNT;
     DELETE FROM intent_actions a WHERE a.site_id = p_site AND a.call_id = ANY (v_calls);
@@ -344,7 +350,7 @@ BEGIN
         INSERT INTO counter_journal (site_id, entries, changed_at) VALUES (p_site, v_entries, now());
     END IF;
     RETURN jsonb_build_object('calls', v_count, 'intent_actions', v_actions, 'conversions', v_conversions,
-        'conversion_moves', v_moves, 'webhook_deliveries', v_deliveries, 'lead_notices', v_notices, 'lead_search', v_found);
+        'conversion_moves', v_moves, 'conversion_batch_items', v_items, 'webhook_deliveries', v_deliveries, 'lead_notices', v_notices, 'lead_search', v_found);
 END
 $$;
 
@@ -385,7 +391,7 @@ BEGIN
 END
 $$;
 
--- Signs it off: the certificate stays, the subject goes.
+-- Signs it off: the certificate stays, the subject goes, unless archived months are still to be gone through.
 CREATE OR REPLACE FUNCTION finish_erasure(p_site uuid, p_id uuid, p_certificate bytea) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
@@ -393,7 +399,9 @@ BEGIN
     PERFORM privacy_keeper(p_site);
     SET LOCAL app.maintenance = 'on';
     PERFORM open_erasure(p_site, p_id);
-    UPDATE erasures e SET finished_at = now(), certificate = p_certificate, subject = NULL, key_id = NULL
+    UPDATE erasures e SET finished_at = now(), certificate = p_certificate,
+        subject = CASE WHEN w.waits THEN e.subject END, key_id = CASE WHEN w.waits THEN e.key_id END
+    FROM (SELECT EXISTS (SELECT FROM archive_erasures a WHERE a.site_id = p_site AND a.erasure_id = p_id) AS waits) w
     WHERE e.site_id = p_site AND e.id = p_id;
 END
 $$;

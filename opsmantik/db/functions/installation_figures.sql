@@ -72,6 +72,16 @@ BEGIN
         FROM (SELECT * FROM audit_runs a ORDER BY a.started_at DESC LIMIT 1) f
         CROSS JOIN LATERAL (VALUES ('audit_errors', f.errors::double precision), ('audit_warnings', f.warnings),
             ('audit_unknown', f.unknown), ('audit_age', extract(epoch FROM v_now - f.started_at))) v (name, figure);
+    -- What it found that nobody has accepted, by the checks' group and the findings' level: nothing is a figure too.
+    RETURN QUERY
+        SELECT 'audit_findings', (r.result ->> 'group') || ' ' || l.level,
+            count(*) FILTER (WHERE f.finding ->> 'level' = l.level AND f.finding ->> 'accepted' IS NULL)::double precision
+        FROM (SELECT * FROM audit_runs a ORDER BY a.started_at DESC LIMIT 1) n
+        CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof(n.report -> 'results') WHEN 'array' THEN n.report -> 'results' END) AS r (result)
+        CROSS JOIN (VALUES ('error'), ('warn')) AS l (level)
+        LEFT JOIN LATERAL jsonb_array_elements(r.result -> 'findings') AS f (finding) ON true
+        WHERE r.result ->> 'group' ~ '^[a-z]{1,20}$'
+        GROUP BY r.result ->> 'group', l.level;
     -- One step of the index a job, however many runs are kept.
     RETURN QUERY WITH RECURSIVE jobs AS (
             (SELECT u.job FROM upkeep_runs u ORDER BY u.job LIMIT 1)

@@ -37,13 +37,13 @@ $$;
 
 -- All that a decision about these leads is made from. With p_lock nobody else decides about them until the end of the
 -- transaction: who waits for the lock sees what the winner did, because the second statement has a snapshot of its own.
-CREATE OR REPLACE FUNCTION lead_cases(p_site uuid, p_calls uuid[], p_lock boolean)
+CREATE OR REPLACE FUNCTION lead_cases_v2(p_site uuid, p_calls uuid[], p_lock boolean)
 RETURNS TABLE (call_id uuid, version integer, status text, merged_into uuid, occurred_at timestamptz,
     confirmed_at timestamptz, note text, stage text, sale_at timestamptz, sale_amount numeric, currency text,
     click_id text, click_id_kind text, gclid text, wbraid text, gbraid text, clicked_at timestamptz,
     consent_marketing boolean, cycles integer, site_currency text, consent_mode text, conversion_time text,
     undo_minutes integer, latest_action text, latest_kind text, latest_actor uuid, latest_name text, latest_at timestamptz,
-    undo_id uuid, undo_action text, undo_before text, now timestamptz)
+    undo_id uuid, undo_action text, undo_before text, now timestamptz, stage_weights jsonb)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 BEGIN
@@ -60,7 +60,7 @@ BEGIN
         (SELECT count(*)::integer FROM conversions v WHERE v.site_id = c.site_id AND v.call_id = c.id),
         t.currency, t.consent_mode, t.conversion_time, t.undo_minutes,
         l.action, l.actor_kind, l.actor, coalesce(nullif(u.name, ''), u.email, l.key_name), l.at,
-        d.id, d.action, d.before::text, now()
+        d.id, d.action, d.before::text, now(), t.config -> 'stage_weights'
     FROM calls c JOIN sites t ON t.id = c.site_id
     LEFT JOIN sessions s
         ON s.site_id = c.site_id AND s.created_month = c.matched_session_month AND s.id = c.matched_session_id
@@ -76,5 +76,22 @@ BEGIN
     ORDER BY c.created_at, c.id;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION site_role, decider, lead_cases FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION site_role, lead_cases TO opsmantik_app;
+
+-- The same for servers of an older version: without the weights that a site's people have given to its stages.
+CREATE OR REPLACE FUNCTION lead_cases(p_site uuid, p_calls uuid[], p_lock boolean)
+RETURNS TABLE (call_id uuid, version integer, status text, merged_into uuid, occurred_at timestamptz,
+    confirmed_at timestamptz, note text, stage text, sale_at timestamptz, sale_amount numeric, currency text,
+    click_id text, click_id_kind text, gclid text, wbraid text, gbraid text, clicked_at timestamptz,
+    consent_marketing boolean, cycles integer, site_currency text, consent_mode text, conversion_time text,
+    undo_minutes integer, latest_action text, latest_kind text, latest_actor uuid, latest_name text, latest_at timestamptz,
+    undo_id uuid, undo_action text, undo_before text, now timestamptz)
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+    SELECT x.call_id, x.version, x.status, x.merged_into, x.occurred_at, x.confirmed_at, x.note, x.stage, x.sale_at, x.sale_amount,
+        x.currency, x.click_id, x.click_id_kind, x.gclid, x.wbraid, x.gbraid, x.clicked_at, x.consent_marketing, x.cycles,
+        x.site_currency, x.consent_mode, x.conversion_time, x.undo_minutes, x.latest_action, x.latest_kind, x.latest_actor,
+        x.latest_name, x.latest_at, x.undo_id, x.undo_action, x.undo_before, x.now
+    FROM lead_cases_v2(p_site, p_calls, p_lock) x
+$$;
+REVOKE EXECUTE ON FUNCTION site_role, decider, lead_cases, lead_cases_v2 FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION site_role, lead_cases, lead_cases_v2 TO opsmantik_app;

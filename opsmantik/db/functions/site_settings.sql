@@ -67,34 +67,46 @@ BEGIN
 END
 $$;
 
--- The amounts that a seal is offered with (null: the usual ones), which moment a conversion is reported with, and for how
--- many minutes it is held. Conversions that are there already keep theirs.
-CREATE OR REPLACE FUNCTION change_site_values(p_site uuid, p_act uuid, p_seen timestamptz, p_chips jsonb, p_conversion_time text,
-    p_undo_minutes integer) RETURNS text
+-- The amounts that a seal is offered with (null: the usual ones), what stands in for an amount by stage (null: the usual
+-- weights), which moment a conversion is reported with, and for how many minutes it is held. Conversions that are there
+-- already keep theirs.
+CREATE OR REPLACE FUNCTION change_site_values_v2(p_site uuid, p_act uuid, p_seen timestamptz, p_chips jsonb, p_weights jsonb,
+    p_conversion_time text, p_undo_minutes integer) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
     v_old sites;
     v_before jsonb;
-    v_after jsonb := jsonb_build_object('bounty_chips', p_chips, 'conversion_time', p_conversion_time, 'undo_minutes', p_undo_minutes);
+    v_after jsonb := jsonb_build_object('bounty_chips', p_chips, 'stage_weights', p_weights, 'conversion_time', p_conversion_time,
+        'undo_minutes', p_undo_minutes);
 BEGIN
     PERFORM settings_keeper(p_site);
     SELECT s.* INTO v_old FROM sites s WHERE s.id = p_site FOR NO KEY UPDATE;
     IF v_old.updated_at <> p_seen THEN
         RETURN 'stale';
     END IF;
-    v_before := jsonb_build_object('bounty_chips', v_old.config -> 'bounty_chips', 'conversion_time', v_old.conversion_time,
-        'undo_minutes', v_old.undo_minutes);
+    v_before := jsonb_build_object('bounty_chips', v_old.config -> 'bounty_chips', 'stage_weights', v_old.config -> 'stage_weights',
+        'conversion_time', v_old.conversion_time, 'undo_minutes', v_old.undo_minutes);
     IF v_before = v_after THEN
         RETURN 'unchanged';
     END IF;
     UPDATE sites s SET conversion_time = p_conversion_time, undo_minutes = p_undo_minutes, updated_at = clock_timestamp(),
-        config = CASE WHEN p_chips IS NULL THEN s.config - 'bounty_chips'
-            ELSE s.config || jsonb_build_object('bounty_chips', p_chips) END
+        config = s.config - 'bounty_chips' - 'stage_weights'
+            || CASE WHEN p_chips IS NULL THEN '{}' ELSE jsonb_build_object('bounty_chips', p_chips) END
+            || CASE WHEN p_weights IS NULL THEN '{}' ELSE jsonb_build_object('stage_weights', p_weights) END
     WHERE s.id = p_site;
     PERFORM note_settings(p_site, p_act, 'settings.values', v_before, v_after);
     RETURN 'changed';
 END
+$$;
+
+-- The same for servers of an older version, which know no weights and leave them as they are.
+CREATE OR REPLACE FUNCTION change_site_values(p_site uuid, p_act uuid, p_seen timestamptz, p_chips jsonb, p_conversion_time text,
+    p_undo_minutes integer) RETURNS text
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
+    SELECT change_site_values_v2(p_site, p_act, p_seen, p_chips, (SELECT s.config -> 'stage_weights' FROM sites s WHERE s.id = p_site),
+        p_conversion_time, p_undo_minutes)
 $$;
 
 -- After how many hours a rule seals, after how many days one junks; null: never.
@@ -122,5 +134,6 @@ BEGIN
     RETURN 'changed';
 END
 $$;
-REVOKE EXECUTE ON FUNCTION settings_keeper, note_settings, change_site_general, change_site_values, change_site_rules FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION change_site_general, change_site_values, change_site_rules TO opsmantik_app;
+REVOKE EXECUTE ON FUNCTION settings_keeper, note_settings, change_site_general, change_site_values, change_site_values_v2, change_site_rules
+    FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION change_site_general, change_site_values, change_site_values_v2, change_site_rules TO opsmantik_app;
