@@ -1,15 +1,21 @@
 # Every command of this project. Bare `make` lists them.
-# PYTHON=/path names the Python to make .venv with; ARGS=... is handed on to the program.
+# PYTHON=/path names the Python to make .venv with; ARGS=... is handed on to the program; WORKERS=... tests run at a time.
 
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	command -v $$name && break; done)
 BIN := .venv/bin
 INSTALL = @$(or $(PYTHON),$(error OpsMantik needs Python 3.11 or newer, and none was found)) requirements/install.py
+# Two at a time, a file each, the longest first (tests/order.py); without plugins that only their own commands need.
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -p no:schemathesis -p no:faker
 MIGRATIONS := $(wildcard opsmantik/db/migrations/*.sql)
+
+# What is compiled is kept: the suite starts dozens of programs, and reads 50,000 lines of tests in every process.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down test test-quick test-screens test-api test-mutation lint bench screenshots lock licences tracker schema docs clean install-run install-dev chromium servers
+.PHONY: help up down test test-quick test-screens test-api test-mutation lint bench soak screenshots lock licences tracker schema docs clean install-run install-dev chromium servers
 
 help: ## list the commands
 	@echo "make COMMAND, where COMMAND is one of:"
@@ -23,10 +29,10 @@ down: ## stop it
 	@if [ -x $(BIN)/opsmantik ]; then exec $(BIN)/opsmantik down; else echo "Nothing is running."; fi
 
 test: install-dev chromium servers lint ## lint, then all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-quick: install-dev ## the tests that need neither a browser nor patience: under a minute
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser and not slow" $(ARGS)
+	$(PYTEST) -m "not browser and not slow" $(ARGS)
 
 test-screens: install-dev chromium ## every page in a real browser: both languages, both themes, both sizes
 	SCREENS=all $(BIN)/python -m pytest tests/web/screens $(ARGS)
@@ -37,17 +43,19 @@ test-api: install-dev ## ask a real server every question that its OpenAPI docum
 lint: install-dev ## style, types, floors, migrations, the built tracker, licences and known holes of dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy & types=$$!; $(BIN)/python requirements/check.py; known=$$?; wait $$types && exit $$known
 	$(BIN)/lint-imports
 	$(BIN)/python tracker/build.py --check
 	$(if $(MIGRATIONS),$(BIN)/squawk $(MIGRATIONS))
-	$(BIN)/python requirements/check.py
 
 test-mutation: install-dev ## take every wall down in turn and see that the tests notice: the score
 	$(BIN)/python -m tests.mutation.run $(ARGS)
 
 bench: install-dev ## measure every published figure
 	$(BIN)/python bench/run.py $(ARGS)
+
+soak: install-dev ## half an hour under load with everything on; ARGS=--minutes=5 for a shorter one
+	$(BIN)/python bench/run.py soak $(ARGS)
 
 screenshots: install-dev chromium ## take the pictures for the documentation again
 	$(BIN)/python -m docs.screenshots $(ARGS)

@@ -67,7 +67,7 @@ async def take(browser: Browser, system: System, size: str, theme: str, empty: s
     await page.locator("a[data-drawer]").first.click()
     await page.wait_for_selector("#drawer[open]")
     await picture(page, f"lead-{size}-{theme}")
-    for name in ("live", "sessions?range=7d", "activity?range=30d", "health", "install"):
+    for name in ("live", "sessions?range=7d", "activity?range=30d", "conversions", "health", "install"):
         await page.goto(f"{own}/{name}")
         await picture(page, f"{name.partition('?')[0]}-{size}-{theme}", whole=name in ("install", "health"))
     if (size, theme) in (("desktop", "light"), ("phone", "dark")):

@@ -77,6 +77,12 @@ class BadSignature(OpsMantikError):
     code = "bad_signature"
 
 
+class BodyNotSigned(BadSignature):
+    """The signature is not that of this body: sign the body as it is sent, HMAC-SHA256 with the key, in hexadecimal."""
+
+    code = "body_not_signed"
+
+
 class StaleSignature(OpsMantikError):
     """The timestamp is more than {seconds} seconds from this server's clock, which says {now}."""
 
@@ -137,6 +143,13 @@ class Conflict(OpsMantikError):
 
     status = 409
     code = "conflict"
+
+
+class NotNow(OpsMantikError):
+    """As things stand this cannot be done: {reason}."""
+
+    status = 409
+    code = "not_now"
 
 
 class MoveRefused(OpsMantikError):

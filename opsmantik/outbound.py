@@ -329,12 +329,17 @@ class _Body(httpx.AsyncByteStream):
 
 
 def _as_httpx(failed: BaseException, request: httpx.Request) -> BaseException:
+    # Whether anything was sent makes a difference to whoever would send it again.
+    if isinstance(failed, httpcore.ConnectTimeout):
+        return httpx.ConnectTimeout("no connection in time", request=request)
     if isinstance(failed, httpcore.TimeoutException):
         return httpx.ReadTimeout("no answer in time", request=request)
     if isinstance(failed, httpcore.ProtocolError | httpcore.UnsupportedProtocol):
         return httpx.RemoteProtocolError("what came back is not HTTP", request=request)
+    if isinstance(failed, httpcore.ConnectError):
+        return httpx.ConnectError("no connection was made", request=request)
     if isinstance(failed, httpcore.NetworkError):
-        return httpx.ConnectError("the connection broke", request=request)
+        return httpx.ReadError("the connection broke", request=request)
     return failed
 
 

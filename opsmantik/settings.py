@@ -45,6 +45,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The same database as the role opsmantik_app. Not set: DATABASE_URL with that role and its derived
     password. Needed behind poolers that change user names."""
 
+    pooler: Literal["none", "transaction"] = "none"
+    """transaction: OPSMANTIK_APP_DATABASE_URL leads to a pooler (pgbouncer) that gives out a connection for each
+    transaction; DATABASE_URL goes around it: migrations, background jobs and what listens need connections of their own."""
+
+    read_database_url: str | None = None
+    """A streaming standby of the database, as the role opsmantik_app: people's pages read from it whatever it has replayed
+    already, and the rest from the primary. Not set: all reads go to the primary."""
+
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 for every network card."""
 
@@ -77,8 +85,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     also by plain http and on any port. Not set: none."""
 
     google_client_id: str | None = None
-    """Client id of a web application in the Google Cloud console, to sign in with Google; its redirect address is the
-    public address and /sign-in/google/callback. Not set: nobody signs in with Google."""
+    """Client id of a web application in the Google Cloud console, to sign in with Google and to connect sites with Google
+    Ads; its redirect addresses are the public address and /sign-in/google/callback, and /connect/google/callback.
+    Not set: nobody signs in with Google, and only service accounts connect sites."""
 
     google_client_secret: str | None = None
     """Secret of that client."""
@@ -95,6 +104,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     oidc_name: str = "OpenID Connect"
     """What the provider is called on the sign-in page."""
+
+    google_auth_url: str = "https://accounts.google.com/o/oauth2/v2/auth"
+    """Where people are asked whether this installation may report conversions for them."""
+
+    google_token_url: str = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+    """Where Google hands out access tokens."""
+
+    google_revoke_url: str = "https://oauth2.googleapis.com/revoke"
+    """Where a connection with Google is ended."""
+
+    data_manager_url: str = "https://datamanager.googleapis.com"
+    """Google's Data Manager API. Another address only for a relay of your own, in OPSMANTIK_WEBHOOK_NETWORKS if it is not
+    public; so too the next two."""
+
+    google_ads_url: str = "https://googleads.googleapis.com"
+    """Google Ads API."""
+
+    meta_url: str = "https://graph.facebook.com"
+    """Meta's Graph API."""
 
     trusted_proxies: tuple[Network, ...] = ()
     """Networks (CIDR, separated by commas) of the proxies in front; only their forwarding and place headers
@@ -119,6 +147,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     alert_webhook: str | None = None
     """Where the watchdog posts what is wrong with the installation, signed by Standard Webhooks; https, or an address in
     OPSMANTIK_WEBHOOK_NETWORKS. `opsmantik watch secret` prints the secret to verify it with. Not set: nowhere."""
+
+    archive: Literal["off", "on"] = "off"
+    """on: what retention is about to drop for good is written to Parquet files first, month by month; off: it is dropped.
+    Archived rows are kept beyond the time that sites say they keep them: switch it on only where that is right."""
+
+    archive_directory: Path | None = None
+    """Directory for archived months; servers that share a database have to share it, too. Not set: archive in the home
+    directory."""
+
+    archive_months: Annotated[int, Meta(ge=0, le=600)] = 12
+    """Months for which an archived month's files are kept before they are removed; 0 keeps them for ever."""
 
     batch_window_ms: Annotated[float, Meta(ge=0, le=1000)] = 3
     """Milliseconds for which events are gathered into one transaction."""
@@ -154,7 +193,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Without the fields that hold secrets, since settings end up in logs."""
         hidden = {
-            "secret_key", "database_url", "app_database_url", "valkey_url", "encryption_keys", "smtp_url",
+            "secret_key", "database_url", "app_database_url", "read_database_url", "valkey_url", "encryption_keys", "smtp_url",
             "google_client_secret", "oidc_client_secret", "metrics_token", "alert_webhook",
         }  # fmt: skip
         shown = {n: "***" if n in hidden and v else v for n, v in msgspec.structs.asdict(self).items()}
@@ -310,8 +349,10 @@ def _words(text: str) -> tuple[str, ...]:
 _READ: dict[str, Any] = {
     "home": _path,
     "geoip_database": _path,
+    "archive_directory": _path,
     "database_url": _database,
     "app_database_url": _database,
+    "read_database_url": _database,
     "public_url": _address,
     "secret_key": _secret,
     "valkey_url": _valkey,

@@ -21,7 +21,13 @@ from opsmantik.db import roles
 from opsmantik.db.connect import Database, prepare_connection
 from opsmantik.db.embedded import EmbeddedServer
 from opsmantik.db.migrate import migrate
+from tests.order import pytest_collection, pytest_collection_modifyitems, pytest_terminal_summary
 
+__all__ = [
+    "pytest_collection",
+    "pytest_collection_modifyitems",
+    "pytest_terminal_summary",
+]  # hooks are found by name
 ROOM = 8 * 2**30
 SECRET = "0123456789abcdef" * 4
 T = TypeVar("T")

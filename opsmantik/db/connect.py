@@ -16,6 +16,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from opsmantik.db.silence import give_up_on_silence
 from opsmantik.errors import DatabaseUnavailable, SettingsError, UnsafeRole
 
 # A caller that waits longer than this for a free connection is better told to come back.
@@ -244,7 +245,8 @@ async def nothing_to_leave(connection: Any) -> None:
 
 
 async def prepare_connection(connection: Any) -> None:
-    """jsonb travels as bytes that msgspec wrote or will read: no second parse in the driver."""
+    """jsonb travels as bytes that msgspec wrote or will read: no second parse in the driver. And silence is noticed."""
+    give_up_on_silence(connection)
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=_jsonb_out, decoder=_jsonb_in, format="binary"
     )

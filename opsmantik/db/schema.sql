@@ -9129,7 +9129,9 @@ CREATE UNIQUE INDEX conversions_live_key ON public.conversions USING btree (site
 
 CREATE INDEX conversions_next_idx ON public.conversions USING btree (site_id, next_at) WHERE ((next_at IS NOT NULL) AND (batch_id IS NULL));
 
-CREATE INDEX conversions_state_idx ON public.conversions USING btree (site_id, state, due_at);
+CREATE INDEX conversions_reason_list_idx ON public.conversions USING btree (site_id, reason, created_at DESC, id DESC) WHERE (reason IS NOT NULL);
+
+CREATE INDEX conversions_state_list_idx ON public.conversions USING btree (site_id, state, created_at DESC, id DESC);
 
 CREATE INDEX erasures_requested_by_idx ON public.erasures USING btree (requested_by) WHERE (requested_by IS NOT NULL);
 

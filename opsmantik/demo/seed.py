@@ -18,6 +18,7 @@ from uuid import UUID
 import msgspec
 
 from opsmantik.db.connect import Database
+from opsmantik.db.embedded import app_pool
 from opsmantik.demo import store
 from opsmantik.demo.businesses import BUSINESSES, Business
 from opsmantik.demo.history import write_history
@@ -72,7 +73,7 @@ async def ensure_demo(
     until = now or datetime.now(UTC)
     since = until - timedelta(days=days)
     progress(0.0, "Account and sites")
-    database = Database(app_dsn, max_size=3)
+    database = app_pool(settings, app_dsn, max_size=3)
     async with store.set_up(owner_dsn) as connection:
         credentials = await asyncio.to_thread(keep_credentials, settings.home / "demo.json")
         await database.open()

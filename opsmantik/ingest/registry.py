@@ -46,7 +46,7 @@ class Registry:
         self._ask = asyncio.Event()
         # Sites are made and changed on other nodes too; their functions say so on this channel.
         self._listener = Listener(
-            database.dsn, CHANNEL, lambda payload: self._ask.set(), self._ask.set, name="sites"
+            database.direct_dsn, CHANNEL, lambda payload: self._ask.set(), self._ask.set, name="sites"
         )
 
     async def start(self) -> None:

@@ -17,6 +17,7 @@ from uuid import UUID
 import msgspec
 
 from opsmantik.db.connect import Asker, Database
+from opsmantik.db.replica import ZERO
 from opsmantik.db.sql import queries
 from opsmantik.errors import NotFound, Unprocessable
 from opsmantik.event import new_id
@@ -51,8 +52,8 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def asker(self) -> Asker:
-        """Whose transaction it is: nobody's, about that one site."""
-        return Asker(None, (), only=self.site_id, link=self.link_id)
+        """Whose transaction it is: nobody's, about that one site; they have changed nothing, so any standby will do."""
+        return Asker(None, (), only=self.site_id, link=self.link_id, after=ZERO)
 
 
 async def list_links(connection: Any, site_id: UUID) -> list[ShareLink]:

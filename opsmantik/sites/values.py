@@ -34,6 +34,8 @@ class Values(msgspec.Struct, frozen=True):
 
     chips: tuple[Decimal, ...]
     has_own_chips: bool
+    weights: Any
+    """What stands in for an amount, by stage, as the settings have it (``stage_weights``); weights_of reads it."""
     conversion_time: str
     undo_minutes: int
     """How long a conversion is held before it may leave."""
@@ -70,7 +72,8 @@ async def values(connection: Any, site_id: UUID) -> Values:
     """The values of a site that the transaction sees."""
     row = await connection.fetchrow(SQL.values, site_id)
     return Values(
-        amount_chips(row["config"], row["currency"]), "bounty_chips" in row["config"], row["conversion_time"],
+        amount_chips(row["config"], row["currency"]), "bounty_chips" in row["config"],
+        row["config"].get("stage_weights"), row["conversion_time"],
         row["undo_minutes"], row["updated_at"],
     )  # fmt: skip
 
@@ -81,15 +84,30 @@ async def change_values(
     seen: datetime,
     *,
     chips: Sequence[Decimal],
+    weights: Mapping[str, Decimal | None] | None,
     conversion_time: str,
     undo_minutes: int,
 ) -> Outcome:
-    """Change them; no ``chips``: the usual ones. Conversions that are there already keep their moment."""
-    amounts = [int(chip) if chip == chip.to_integral_value() else str(chip) for chip in chips]
+    """Change them; no ``chips``: the usual ones; no ``weights`` (by stage, None for a stage that is not reported without
+    an amount): the usual ones too. Conversions that are there already keep their moment and value."""
+    amounts = [_plain(chip) for chip in chips]
+    by_stage = {name: None if each is None else _plain(each) for name, each in (weights or {}).items()}
     outcome: Outcome = await connection.fetchval(
-        SQL.change_values, site_id, new_id(), seen, amounts or None, conversion_time, undo_minutes
+        SQL.change_values,
+        site_id,
+        new_id(),
+        seen,
+        amounts or None,
+        by_stage or None,
+        conversion_time,
+        undo_minutes,
     )
     return outcome
+
+
+def _plain(amount: Decimal) -> int | str:
+    """As JSON has it without a loss."""
+    return int(amount) if amount == amount.to_integral_value() else str(amount)
 
 
 def read_amount(text: str, largest: Decimal, places: int) -> Decimal:

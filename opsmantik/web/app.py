@@ -23,7 +23,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.routes import BaseRoute
 
 from opsmantik.db import embedded
-from opsmantik.db.connect import Database
+from opsmantik.db.replica import Replica
 from opsmantik.errors import OpsMantikError
 from opsmantik.keyring import keyring
 from opsmantik.mail import Mailer
@@ -35,13 +35,11 @@ from opsmantik.people.oidc import Providers, configured
 from opsmantik.people.passwords import Passwords
 from opsmantik.settings import Settings, secret
 from opsmantik.sites import store as site_store
-from opsmantik.upkeep.delivering import Delivering
-from opsmantik.upkeep.folding import Folding
-from opsmantik.upkeep.notifying import Notifying
-from opsmantik.upkeep.summarizing import Summarizing
 from opsmantik.web import (
     acts,
     api,
+    batches_api,
+    conversions_api,
     customers,
     dead_letters,
     decisions,
@@ -51,6 +49,8 @@ from opsmantik.web import (
     legacy,
     login,
     metrics,
+    oci,
+    oci_script,
     oidc,
     reference,
     request_ids,
@@ -61,6 +61,7 @@ from opsmantik.web import (
 )
 from opsmantik.web import privacy as privacy_api
 from opsmantik.web import refused as refused_api
+from opsmantik.web.background import Background
 from opsmantik.web.collect import Collect
 from opsmantik.web.lead_mail import LeadMail, Signer
 from opsmantik.web.live import Live
@@ -68,7 +69,12 @@ from opsmantik.web.pace import Pace
 from opsmantik.web.pages import (
     account,
     activity,
+    audit,
     confirm,
+    connect_google,
+    conversion_batches,
+    conversion_route,
+    conversions,
     demo,
     general,
     install,
@@ -87,6 +93,7 @@ from opsmantik.web.pages import (
     platform,
     platform_health,
     privacy,
+    providers,
     queue,
     refused,
     rules,
@@ -146,29 +153,25 @@ class Application:
     def __init__(self, settings: Settings, app_dsn: str) -> None:
         self._static = StaticFiles()
         self._headers = HEADERS + ([STRICT_TRANSPORT] if settings.base_url.startswith("https:") else [])
-        self._page_database = Database(app_dsn, max_size=PAGE_CONNECTIONS)
-        self._event_database = Database(app_dsn)
+        self._page_database = embedded.app_pool(settings, app_dsn, max_size=PAGE_CONNECTIONS)
+        self._event_database = embedded.app_pool(settings, app_dsn)
+        self.replica = self._follow_standby(settings)
         self._keyring = keyring(settings)
         self.collect = Collect(self._event_database, settings, self._keyring)
-        self._folding = Folding(self._event_database)
         self._mailer = Mailer(settings)
         self._outbound = Outbound(settings.webhook_networks)
         self._stop_links = Signer(settings)
         self._stop_summaries = Signer(settings, PURPOSE)
         self._templates = environment(self._static)
-        self._notifying = Notifying(self._page_database, self._mailer, LeadMail(settings, self._stop_links))
         self._summary_mail = SummaryMail(settings, self._page_database, self._stop_summaries, self._templates)
-        self._summarizing = Summarizing(self._page_database, self._mailer, self._summary_mail)
-        self._delivering = Delivering(
-            self._page_database, self._keyring, self._outbound, settings.base_url, self._notifying.tell
-        )
-        self.live = Live(app_dsn, settings.valkey_url, self._sequences)
+        self.background = Background(
+            settings, self._page_database, self._keyring, self._mailer, self._outbound,
+            LeadMail(settings, self._stop_links), self._summary_mail, folding_database=self._event_database,
+        )  # fmt: skip
+        self.live = Live(self._event_database.direct_dsn, settings.valkey_url, self._sequences, self._heard)
         self.readiness = health.Readiness(
             self._page_database, self.collect.healthy, home=settings.home, least_free_mb=settings.disk_free_mb,
-            workers={
-                "writer": self.collect.writer.healthy, "folding": self._folding.healthy,
-                "delivering": self._delivering.healthy,
-            },
+            workers={"writer": self.collect.writer.healthy, **self.background.healthy},
         )  # fmt: skip
         self.requests = metrics.Requests()
         self.tracing = tracing()
@@ -177,10 +180,22 @@ class Application:
         self._hot = self.collect.paths
         self._framework = self._make_framework(settings)
 
+    def _follow_standby(self, settings: Settings) -> Replica | None:
+        if settings.read_database_url is None:
+            return None
+        standby = embedded.app_pool(settings, settings.read_database_url, max_size=PAGE_CONNECTIONS)
+        self._page_database.replica = replica = Replica(self._page_database, standby)
+        return replica
+
+    def _heard(self) -> None:
+        if self.replica is not None:
+            self.replica.heard()
+
     def _make_framework(self, settings: Settings) -> Litestar:
         state = {
             "settings": settings,
             "database": self._page_database,
+            "replica": self.replica,
             "live": self.live,
             "collect": self.collect,
             "readiness": self.readiness,
@@ -191,6 +206,8 @@ class Application:
             "oidc": Providers(configured(settings)),
             "mailer": self._mailer,
             "outbound": self._outbound,
+            "platforms": self.background.platforms,
+            "grants": self.background.grants,
             "stop_links": self._stop_links,
             "attempts": Attempts(self._page_database, secret(settings)),
             "key_tries": KeyTries(),
@@ -212,10 +229,13 @@ class Application:
             *settings_pages.HANDLERS, *general.HANDLERS, *values.HANDLERS, *rules.HANDLERS, *site_health.HANDLERS,
             *origins.HANDLERS, *limits.HANDLERS, *refused.HANDLERS,
             *members.HANDLERS, *membership.HANDLERS, *ownership.HANDLERS, *invite.HANDLERS, *log.HANDLERS,
-            *keys.HANDLERS, *platform.HANDLERS, *platform_health.HANDLERS, *acts.HANDLERS, *customers.HANDLERS,
-            *privacy.HANDLERS, *privacy_api.HANDLERS,
+            *keys.HANDLERS, *platform.HANDLERS, *platform_health.HANDLERS, *providers.HANDLERS, *audit.HANDLERS,
+            *acts.HANDLERS, *customers.HANDLERS, *privacy.HANDLERS, *privacy_api.HANDLERS,
             *webhooks.HANDLERS, *webhooks_api.HANDLERS, *notifications.HANDLERS,
+            *batches_api.HANDLERS, *conversions_api.HANDLERS, *oci.HANDLERS, *oci_script.HANDLERS,
             *sharing.HANDLERS, *share.HANDLERS, *summary.HANDLERS,
+            *connect_google.HANDLERS, *conversions.HANDLERS, *conversion_batches.HANDLERS,
+            *conversion_route.HANDLERS,
             *reference.HANDLERS,
             failures.nowhere,
         ]  # fmt: skip
@@ -229,6 +249,7 @@ class Application:
                 Exception: failures.broken,
             },
             lifespan=[self._lifespan],
+            before_send=[guard.remember_place] if self.replica is not None else [],
             state=State(state),
             openapi_config=None,
             request_max_body_size=LARGEST_FORM,
@@ -251,12 +272,11 @@ class Application:
     async def _lifespan(self, _: Litestar) -> AsyncIterator[None]:
         await self._page_database.open()
         await self._event_database.open()
+        if self.replica is not None:
+            await self.replica.start()
         await self.collect.start()
         await self.live.start()
-        await self._folding.start()
-        await self._delivering.start()
-        await self._notifying.start()
-        await self._summarizing.start()
+        await self.background.start()
         try:
             with self._told_to_stop():
                 yield
@@ -264,10 +284,9 @@ class Application:
             self.begin_shutdown()
             await self.live.stop()
             await self.collect.stop()
-            await self._delivering.stop()
-            await self._notifying.stop()
-            await self._summarizing.stop()
-            await self._folding.stop()
+            await self.background.stop()
+            if self.replica is not None:
+                await self.replica.stop()
             await self._event_database.close()
             await self._page_database.close()
             if self.tracing is not None:

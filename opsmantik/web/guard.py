@@ -26,10 +26,13 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
 from litestar.handlers import BaseRouteHandler
+from litestar.types import Message, Scope
 
 from opsmantik.db.connect import Asker
+from opsmantik.db.replica import ZERO
 from opsmantik.errors import (
     ConfirmFirst,
+    DatabaseUnavailable,
     Forbidden,
     KeyRefused,
     NotJson,
@@ -40,14 +43,19 @@ from opsmantik.errors import (
 from opsmantik.people import keys
 from opsmantik.people import store as people
 from opsmantik.people.capabilities import Capability, has_platform, roles_with
-from opsmantik.people.key_tokens import read_key
+from opsmantik.people.key_tokens import Key, read_key
 from opsmantik.sessions.place import client_ip
 from opsmantik.settings import Settings, secret
+from opsmantik.web import oci_session
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 SALT_BYTES = 8
 RECENT = timedelta(minutes=15)
+# Longer than a standby is ever behind, unless it is broken.
+AFTER_SECONDS = 600
+# No standby has come so far: only the primary answers.
+UNKNOWN_PLACE = "FFFFFFFF/FFFFFFFF"
 NOT_PLATFORM = "it is for whoever runs this installation"
 
 
@@ -158,9 +166,33 @@ def asker(connection: Connection, needed: Capability | None = None) -> Asker:
         raise Forbidden(reason=NOT_PLATFORM)
     address = peer_address(connection, connection.app.state.settings)
     if key is None:
-        return Asker(person.user_id, roles_with(capability), address=address)
+        return Asker(person.user_id, roles_with(capability), address=address, after=read_after(connection))
     holder = None if key.of_site else person.user_id
     return Asker(holder, roles_with(capability), only=key.only, address=address, key=key.id)
+
+
+def read_after(connection: Connection) -> str | None:
+    """How far a standby must have come to answer this: to where this browser last changed something, on whichever node.
+    None where only the primary will do: a request that may change something decides by what is true now."""
+    if connection.scope.get("method", "GET") not in SAFE:
+        return None
+    return cookie_value(connection, connection.app.state.settings, "after") or ZERO
+
+
+async def remember_place(message: Message, scope: Scope) -> None:
+    """Before an answer is sent: what this browser has just changed, it shall see, also where a standby is read."""
+    if message["type"] != "http.response.start" or scope.get("method", "GET") in SAFE:
+        return
+    connection: Connection = ASGIConnection(scope)
+    state = connection.app.state
+    if state.get("replica") is None or not connection.headers.get("cookie"):
+        return
+    try:
+        place = await state.replica.place()
+    except DatabaseUnavailable:
+        place = UNKNOWN_PLACE
+    made = cookie(connection, state.settings, "after", place, AFTER_SECONDS)
+    message["headers"] = [*message.get("headers", ()), (b"set-cookie", made.to_header(header="").strip().encode())]
 
 
 def recently(connection: Connection, back: str | None = None) -> None:
@@ -208,13 +240,22 @@ async def _key_holder(connection: Connection, given: str) -> people.SignedIn:
     wait = state.key_tries.wait(address, kept)
     if wait:
         raise TooManyRequests(retry_after=math.ceil(wait))
-    key = read_key(given)
+    key = _key_of(connection, given)
     found = await keys.key_holder(state.database, key) if key is not None else None
     if found is None:
         state.key_tries.refused(address, kept)
         raise KeyRefused
     state.key_tries.accepted(kept)
     return found
+
+
+def _key_of(connection: Connection, given: str) -> Key | None:
+    """The key, also behind a script's token for an hour, which is good at the addresses for scripts alone."""
+    if given.startswith(oci_session.PREFIX):
+        if not connection.url.path.startswith(oci_session.PATHS):
+            return None
+        given = oci_session.opened(connection.app.state.keyring, given) or ""
+    return read_key(given)
 
 
 def _is_for_programs(connection: Connection, handler: BaseRouteHandler) -> bool:

@@ -64,10 +64,15 @@ class Page:
 class Live:
     """The listeners and the pages that wait on them.
 
-    ``look`` gives the present sequence of sites; it is asked while Valkey, if there is one, is not heard.
+    ``look`` gives the present sequence of sites; it is asked while Valkey, if there is one, is not heard. ``heard`` is
+    called before any page is told of anything.
     """
 
-    def __init__(self, app_dsn: str, valkey_url: str | None = None, look: Look | None = None) -> None:
+    def __init__(
+        self, app_dsn: str, valkey_url: str | None = None, look: Look | None = None,
+        heard: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self._heard = heard
         self._listener = Listener(app_dsn, CHANNEL, self._noticed, self._look_again, name="live")
         self._turned = asyncio.Event()
         self._subscription = (
@@ -121,6 +126,7 @@ class Live:
 
     def _look_again(self) -> None:
         """After a loss every page looks for itself: notices were missed."""
+        self._heard()
         for pages in self._pages.values():
             for page in pages:
                 page.tell_to_look()
@@ -152,6 +158,7 @@ class Live:
             self._seen = False
             log.exception("live.look_failed")
             return
+        self._heard()
         for site_id, sequence in now.items():
             for page in self._pages.get(site_id, ()):
                 if sequence > page.sequence:
@@ -159,6 +166,7 @@ class Live:
 
     def _noticed(self, payload: str) -> None:
         try:
+            self._heard()
             site, sequence, kind = payload.split(":")
             self.changed(UUID(site), int(sequence), kind == "i")
         except ValueError:

@@ -78,7 +78,7 @@ class Looking(msgspec.Struct, frozen=True, kw_only=True):
         A word of a range replaces the range: the others that it was asked for by are taken away.
         """
         asked: dict[str, str] = dict(self.words)
-        if any(_word(name) in _RANGE_WORDS for name in changes):
+        if any(_word(name) in RANGE_WORDS for name in changes):
             asked = {}
         asked |= {"scope": "paid"} if self.paid else {}
         asked |= {} if self.compare else {"compare": "0"}
@@ -95,7 +95,7 @@ class Looking(msgspec.Struct, frozen=True, kw_only=True):
         return f"{path}?{query}" if query else path
 
 
-_RANGE_WORDS = ("day", "range", "from", "to", "first", "last")
+RANGE_WORDS = ("day", "range", "from", "to", "first", "last")
 
 
 def _word(name: str) -> str:
@@ -109,7 +109,7 @@ def read(query: Mapping[str, str], zone_name: str, now: datetime, *, is_list: bo
 
     Raises :class:`~opsmantik.errors.BadRange` for a range that cannot be had, in words.
     """
-    words = {name: query[name].strip() for name in _RANGE_WORDS if query.get(name, "").strip()}
+    words = {name: query[name].strip() for name in RANGE_WORDS if query.get(name, "").strip()}
     filters = {
         name: query[name].replace("\x00", "").strip()[:LONGEST]
         for name in FILTERS

@@ -78,6 +78,7 @@ OF_JOBS: Final[Mapping[str, tuple[str, str]]] = {
     "job_age": ("job_success_age_seconds", "Seconds since a background job last went well, on any node."),
     "job_failed": ("job_failed", "Whether the newest run of a background job failed or was cut off."),
 }
+OF_AUDIT: Final = ("audit_findings", "What the last audit found, by the checks' group and the level.")
 SITES: Final = {"sites": "on", "sites_off": "off", "sites_silent": "silent"}
 
 
@@ -263,6 +264,12 @@ class _Reading(Collector):
                 if row["name"] == name:
                     family.add_metric([row["label"]], row["figure"])
             yield family
+        name, says = OF_AUDIT
+        found = GaugeMetricFamily(f"opsmantik_{name}", says, labels=["group", "level"])
+        for row in rows:
+            if row["name"] == name:
+                found.add_metric(row["label"].split(), row["figure"])
+        yield found
 
 
 def _gauge(name: str, says: str, value: float | None) -> GaugeMetricFamily:

@@ -12,12 +12,10 @@ keeps an attacker from signing somebody in as himself.
 
 from __future__ import annotations
 
-import base64
 import hmac
 import time
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import urlencode
-from uuid import UUID, uuid4
 
 import msgspec
 import structlog
@@ -25,24 +23,21 @@ from litestar import Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.response import Redirect
 
-from opsmantik.errors import NotFound, SealBroken
-from opsmantik.keyring import Sealed
+from opsmantik.errors import NotFound
 from opsmantik.people import identities
 from opsmantik.people import store as people
 from opsmantik.people.capabilities import Capability
 from opsmantik.people.oidc import ATTEMPT_SECONDS, Attempt, Client, Identity, OidcRefused, Refusal
-from opsmantik.web import guard, login
+from opsmantik.web import guard, login, sealed_cookies
 from opsmantik.web.guard import needs, recently
 from opsmantik.web.rendering import page
 
 log = structlog.get_logger()
 
 PageRequest = Request[Any, Any, Any]
-T = TypeVar("T")
 PUBLIC: Final = {"public": True}
 MINE: Final = "/account/identities"
 INVITE: Final = "/invite/"
-LONGEST_COOKIE: Final = 4000
 STATUS: Final = {
     Refusal.UNREACHABLE: 502, Refusal.STATE: 400, Refusal.TAKEN: 409, Refusal.OTHER_PERSON: 409,
 }  # fmt: skip
@@ -58,7 +53,7 @@ class Proven(msgspec.Struct, frozen=True, array_like=True):
 
 def proven(request: PageRequest) -> Proven | None:
     """The identity with which this browser came back within the last minutes; for the pages that may link it."""
-    found = _opened(request, "identity", Proven)
+    found = sealed_cookies.opened(request, "identity", Proven)
     return found if found and 0 <= time.time() - found.at + 1 <= ATTEMPT_SECONDS else None
 
 
@@ -89,7 +84,7 @@ async def _go(request: PageRequest, client: Client, following: str, *, linking: 
 async def come_back(request: PageRequest) -> Response[Any]:
     """The provider's answer. Whatever is wrong with it is said in words."""
     client = _client(request)
-    attempt = _opened(request, "oidc", Attempt)
+    attempt = sealed_cookies.opened(request, "oidc", Attempt)
     pairs = list(request.query_params.multi_items())
     answer = dict(pairs)
     begun = (
@@ -107,7 +102,7 @@ async def come_back(request: PageRequest) -> Response[Any]:
         answered = answered or await _entering(request, client, attempt, identity)
     except OidcRefused as refused:
         answered = _refused(request, client, refused, attempt.following)
-    answered.cookies.append(_gone(request, "oidc"))
+    answered.cookies.append(sealed_cookies.gone(request, "oidc"))
     return answered
 
 
@@ -194,7 +189,7 @@ async def link(request: PageRequest) -> Response[Any]:
     else:
         following = guard.safe_next(found.following)
         answer = Redirect(f"{MINE}?linked" if following in ("/", MINE) else following, status_code=303)
-    answer.cookies.append(_gone(request, "identity"))
+    answer.cookies.append(sealed_cookies.gone(request, "identity"))
     return answer
 
 
@@ -249,30 +244,7 @@ def _keep(request: PageRequest, kept: Proven, path: str) -> Response[Any]:
 
 
 def _sealed(request: PageRequest, purpose: str, value: object) -> Cookie:
-    """A cookie that only this installation can read or write, for :data:`ATTEMPT_SECONDS`."""
-    row = uuid4()
-    sealed = request.app.state.keyring.seal(msgspec.json.encode(value), f"cookie.{purpose}", row)
-    text = base64.urlsafe_b64encode(row.bytes + sealed.data).decode()
-    value = f"{sealed.key_id}.{text}"
-    return guard.cookie(request, request.app.state.settings, purpose, value, ATTEMPT_SECONDS)
-
-
-def _opened(request: PageRequest, purpose: str, kind: type[T]) -> T | None:
-    text = guard.cookie_value(request, request.app.state.settings, purpose)
-    key_id, _, sealed = text.partition(".")
-    if not sealed or len(text) > LONGEST_COOKIE:
-        return None
-    try:
-        data = base64.urlsafe_b64decode(sealed)
-        row = UUID(bytes=data[:16])
-        value = request.app.state.keyring.open(Sealed(key_id, data[16:]), f"cookie.{purpose}", row)
-        return msgspec.json.decode(value, type=kind)
-    except (ValueError, SealBroken, msgspec.MsgspecError):
-        return None
-
-
-def _gone(request: PageRequest, purpose: str) -> Cookie:
-    return guard.cookie(request, request.app.state.settings, purpose, "", 0)
+    return sealed_cookies.sealed(request, purpose, value, ATTEMPT_SECONDS)
 
 
 HANDLERS = [go, come_back, show_identities, go_and_link, show_link, link, unlink]

@@ -13,7 +13,13 @@ from opsmantik.ingest.payload import MAX_BATCH
 from opsmantik.ingest.present import Item
 from opsmantik.ingest.signature import TOLERANCE
 from opsmantik.ingest.signed_call import SignedCall
-from opsmantik.web import openapi_privacy, openapi_reads, openapi_webhooks
+from opsmantik.web import (
+    openapi_conversions,
+    openapi_ledger,
+    openapi_privacy,
+    openapi_reads,
+    openapi_webhooks,
+)
 from opsmantik.web.openapi_security import SCHEMES, secured
 
 _RETRY = {
@@ -79,6 +85,7 @@ def document() -> dict[str, Any]:
     kinds = (Item, CallEvent, SignedCall)
     _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     schemas |= _schemas() | openapi_reads.schemas() | openapi_webhooks.schemas() | openapi_privacy.schemas()
+    schemas |= openapi_conversions.schemas() | openapi_ledger.schemas()
     return {
         "openapi": "3.1.0",
         "info": {
@@ -90,12 +97,19 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": secured(
-            {**openapi_reads.paths(), **openapi_webhooks.paths(), **openapi_privacy.paths(), **_paths()}
+            {
+                **openapi_reads.paths(),
+                **openapi_ledger.paths(),
+                **openapi_conversions.paths(),
+                **openapi_webhooks.paths(),
+                **openapi_privacy.paths(),
+                **_paths(),
+            }
         ),
         "webhooks": openapi_webhooks.told(),
         "components": {
             "schemas": dict(sorted(schemas.items())),
-            "securitySchemes": {**openapi_reads.SECURITY_SCHEMES, **SCHEMES},
+            "securitySchemes": {**openapi_reads.SECURITY_SCHEMES, **SCHEMES, **openapi_conversions.SCHEMES},
         },
     }
 

@@ -11,10 +11,14 @@ from opsmantik.people.capabilities import SCOPES, Capability
 from opsmantik.web import (
     acts,
     api,
+    batches_api,
+    conversions_api,
     customers,
     dead_letters,
     decisions,
     legacy,
+    oci,
+    oci_script,
     privacy,
     refused,
     stats,
@@ -25,7 +29,8 @@ from opsmantik.web.procedures import TOOLS
 
 _HANDLERS: Final[tuple[BaseRouteHandler, ...]] = (
     *acts.HANDLERS, *api.HANDLERS, *customers.HANDLERS, *dead_letters.HANDLERS, *decisions.HANDLERS, *legacy.HANDLERS,
-    *privacy.HANDLERS, *refused.HANDLERS, *stats.HANDLERS, *stream.HANDLERS, *webhooks_api.HANDLERS,
+    *batches_api.HANDLERS, *conversions_api.HANDLERS, *oci.HANDLERS,
+    *oci_script.HANDLERS, *privacy.HANDLERS, *refused.HANDLERS, *stats.HANDLERS, *stream.HANDLERS, *webhooks_api.HANDLERS,
 )  # fmt: skip
 _CALL: Final = "/api/rpc/"
 

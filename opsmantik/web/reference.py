@@ -54,6 +54,7 @@ def groups() -> dict[str, list[Operation]]:
     found: dict[str, list[Operation]] = {
         "reads": [],
         "decisions": [],
+        "conversions": [],
         "webhooks": [],
         EVENTS: [],
         "first generation": [],

@@ -16,8 +16,6 @@ from opsmantik.upkeep.folding import fold_all
 from opsmantik.upkeep.runner import JOBS
 from tests.counters.world import Traffic, site_of
 
-pytestmark = pytest.mark.slow
-
 # Around the end of a month and the nights on which clocks change in Europe.
 BEGAN = datetime(2026, 10, 24, 6, tzinfo=UTC)
 DAYS = 9
@@ -72,6 +70,7 @@ async def decide_some(owner: Any, site: Site, chance: random.Random) -> None:
             )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 async def test_counters_equal_a_recount_after_random_traffic(
     app_database: Any, owner: Any, make_site: Any, seed: int
@@ -146,6 +145,7 @@ async def test_a_change_of_time_zone_moves_every_figure(
     assert days
 
 
+@pytest.mark.slow
 async def test_what_is_broken_is_found_and_mended_while_events_come_in(
     app_database: Any, owner: Any, make_site: Any
 ) -> None:
@@ -173,6 +173,7 @@ async def test_what_is_broken_is_found_and_mended_while_events_come_in(
     await equal(owner, site)
 
 
+@pytest.mark.slow
 async def test_the_nightly_job_says_which_site_is_wrong(
     app_database: Any, owner: Any, make_site: Any
 ) -> None:

@@ -154,7 +154,7 @@ async def test_the_whole_application_works_behind_it(
         before = await owner.fetchval("SELECT count(*) FROM events WHERE site_id = $1", world.site.id)
         async with listening(one.browsers[0], stream_of(world.site.id)) as stream:
             await asyncio.gather(*(tap(node, world.site) for node in (one, two) * 20))
-            await stream.event("intent", within=10)
+            await stream.event("change", within=10)
         assert (
             await owner.fetchval("SELECT count(*) FROM events WHERE site_id = $1", world.site.id)
             == before + 80

@@ -165,6 +165,7 @@ async def test_a_reload_counts_but_a_resend_does_not(door, make_site, owner, fir
     assert len(await rows(owner, site)) == 2
 
 
+@pytest.mark.slow
 async def test_one_body_on_both_sides_of_an_edge_at_once_makes_one_row(
     door, make_site, owner, first, monkeypatch
 ):
@@ -178,6 +179,7 @@ async def test_one_body_on_both_sides_of_an_edge_at_once_makes_one_row(
         assert len(await rows(owner, site)) == 1
 
 
+@pytest.mark.slow
 async def test_scroll_counts_once_a_session_and_threshold(door, make_site, owner, first):
     site = await make_site()
     sid = str(uuid4())

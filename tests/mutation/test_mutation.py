@@ -34,6 +34,7 @@ def test_holes_are_noticed_and_nothing_else() -> None:
     assert [r.killer is None for r in results] == [False] * len(CHOSEN) + [True], report(results, 0)
 
 
+@pytest.mark.slow
 def test_the_report_names_every_survivor() -> None:
     results = [
         Result(Mutant("policy dropped", "a", ""), "rows seen", "…"),

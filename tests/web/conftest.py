@@ -21,7 +21,7 @@ async def web(database: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
         yield found
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def password_hash() -> str:
     return await Passwords().hash(PASSWORD)
 

@@ -36,6 +36,7 @@ class TestProvider:
     def __init__(self) -> None:
         self.app = oidc_provider_mock.app()
         self.storage: Any = None
+        self._key: tuple[Any, RSAKey] | None = None
         self.challenges: dict[str, str] = {}
         self.requests: list[str] = []
         self.app.before_request(self._before)
@@ -59,7 +60,11 @@ class TestProvider:
         return self.storage
 
     def own_key(self) -> RSAKey:
-        return RSAKey.import_key(self.storage_of().jwk.as_dict(is_private=True))
+        """The key of the moment; to read one takes longer than to sign with it."""
+        kept = self.storage_of().jwk
+        if self._key is None or self._key[0] is not kept:
+            self._key = kept, RSAKey.import_key(kept.as_dict(is_private=True))
+        return self._key[1]
 
     def token(self, claims: Claims, key: Any = None, **header: Any) -> str:
         key = key or self.own_key()

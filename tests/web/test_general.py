@@ -16,6 +16,8 @@ from opsmantik.sites.values import read_amount
 from tests.web.team import Somebody, Team, new_team, text_of
 from tests.web.world import MakeWorld
 
+pytestmark = pytest.mark.slow
+
 GENERAL = {
     "name": "Vinç Kiralama", "domain": "shop.example", "time_zone": "Europe/Istanbul", "region": "TR",
     "currency": "TRY", "assumed_cpc": "0", "attribution_window_days": "90",

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from opsmantik.dashboard.asked import AskedSite, Over
-from opsmantik.dashboard.cards.site_health import Hook, SiteHealth, StateOf, Visits, read_books
+from opsmantik.dashboard.cards.site_health import Hook, SiteHealth, StateOf, Visits, Way, read_books
 from opsmantik.dashboard.cards.watchdog import Watchdog
 from opsmantik.web.pages.site_frame import same_page
 from opsmantik.web.pages.site_health import checks, storage
@@ -69,11 +69,14 @@ def taps(events: int, leads: int) -> Watchdog:
     )  # fmt: skip
 
 
+WAY = Way("data_manager", True, None)
+
+
 def health(rows: list[tuple[datetime, str, int]] | None = None, **changes: Any) -> SiteHealth:
     known: dict[str, Any] = {
         "as_of": NOW, "last_event_at": NOW - timedelta(minutes=1), "last_intent_at": None, "disabled_at": None,
         "has_quota": False, "books": read_books(USUAL + hours(10) if rows is None else rows, START), "paid": 100,
-        "paid_with_click": 90, "conversions": [], "webhooks": [], "own_mail_failures": None,
+        "paid_with_click": 90, "conversions": [], "way": WAY, "webhooks": [], "own_mail_failures": None,
         "taps": taps(30, 28), "visits": Visits(
             looked_at=10, analytics={"yes": 8, "no": 1, "unsaid": 1}, marketing={"yes": 5, "no": 0, "unsaid": 5},
             trackers={"1.0.0": 9, None: 1},
@@ -115,11 +118,32 @@ CASES: dict[str, tuple[SiteHealth, str, str, str]] = {
     "a tracker of today": (health(), "trackers", "fine", "1.0.0 (90%), first generation (10%)"),
     "conversions that are stuck": (
         health(conversions=[StateOf("queued", 3, 2, NOW - 72 * HOUR)]), "conversions", "look",
-        "3 ready to leave. 2 were due to leave more than a day ago; the oldest:",
+        "0 sent today; 0 refused; 3 to leave. The oldest of those was due: 19 Nov 12:30.",
     ),
-    "conversions that failed": (health(conversions=[StateOf("failed", 1, 0, NOW)]), "conversions", "look", "1 failed."),
+    "conversions that wait for somebody to carry them": (
+        health(conversions=[StateOf("queued", 3, 2, NOW - 72 * HOUR)], way=Way("file", True, None)), "conversions", "fine",
+        "2 were due to leave more than a day ago",
+    ),
+    "conversions that go nowhere yet": (
+        health(conversions=[StateOf("queued", 3, 0, NOW)], way=None), "conversions", "look",
+        "Nobody has said where conversions go.",
+    ),
+    "conversions that were skipped alone": (
+        health(conversions=[StateOf("skipped", 3, 0, NOW)], way=None), "conversions", "fine", "0 to leave.",
+    ),
+    "conversions that are switched off": (
+        health(conversions=[StateOf("held", 1, 0, NOW)], way=Way("meta", False, None)), "conversions", "look",
+        "Sending is switched off.",
+    ),
+    "conversions whose connection has ended": (
+        health(conversions=[StateOf("queued", 1, 0, NOW)], way=Way("google_ads", True, "revoked")), "conversions", "broken",
+        "Nothing leaves before this is put right: the connection was ended at the platform.",
+    ),
+    "conversions that failed": (
+        health(conversions=[StateOf("failed", 1, 0, NOW)]), "conversions", "look", "1 refused;",
+    ),
     "conversions that have arrived": (
-        health(conversions=[StateOf("accepted", 5, 5, NOW - 72 * HOUR)]), "conversions", "fine", "5 accepted.",
+        health(conversions=[StateOf("accepted", 5, 5, NOW - 72 * HOUR, 4)]), "conversions", "fine", "4 sent today;",
     ),
     "a webhook that works": (health(webhooks=[HOOK]), "webhooks", "fine", "1 webhook; deliveries that wait: 0."),
     "a webhook that fails": (
@@ -182,7 +206,7 @@ async def test_the_figures_of_a_page_are_those_of_the_rows(signed_in: Any, make_
     assert "10 events in seven days, 20%, that might have been good." in told
     assert "4 events in seven days, 9.1%: stored once, counted once." in told
     assert "100% of the visits by ads carry one (1 of 1, seven days)." in told
-    assert "1 accepted." in told
+    assert "0 sent today; 0 refused; 0 to leave." in told
     assert "Address not allowed 10" in told
 
 

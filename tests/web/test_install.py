@@ -60,6 +60,7 @@ async def post(
     return await web.browser().http.post("/v1/events", content=json.dumps(body), headers=headers)
 
 
+@pytest.mark.slow
 async def test_a_tap_sent_from_here_hides_nothing(web: Any, signed_in: Any, own_site: Any) -> None:
     browser, user_id = await signed_in({"user-agent": PHONE})
     site = await own_site(user_id, consent_mode="required")

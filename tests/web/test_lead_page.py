@@ -202,7 +202,8 @@ async def test_score_doubts_and_the_ledger_are_told_in_words(asker: Any) -> None
     assert "Score 55 of 100" in text and "tapped faster than people do" in text
     assert "three seconds or less" in text and "Only sealed leads are reported." in text
     ledger = panel(await html_of(programs, lead_path(world, "sealed"), **PART), "Report to Google")
-    assert ledger.startswith("Accepted by Google") and "₺1,500.50" in ledger
+    assert ledger.startswith("Accepted The platform took it") and "₺1,500.50" in ledger
+    assert "it cannot be taken back from here" in ledger, "nothing says that it was sent from here"
 
 
 async def test_a_seal_that_was_junked_says_that_its_report_was_taken_back(asker: Any) -> None:
@@ -210,10 +211,15 @@ async def test_a_seal_that_was_junked_says_that_its_report_was_taken_back(asker:
     decisions = f"{world.path}/intents/{world.ids['waiting']}/decisions"
     assert (await programs.post(decisions, {"action": "seal", "amount": "1500.50"})).status_code == 200
     held = panel(await html_of(programs, lead_path(world, "waiting"), **PART), "Report to Google")
-    assert held.startswith("Held back") and "it can be taken back unseen" in held
+    assert held.startswith("Held until") and "It can still be taken back unseen." in held
     assert (await programs.post(decisions, {"action": "junk", "reason": "spam"})).status_code == 200
     gone = panel(await html_of(programs, lead_path(world, "waiting"), **PART), "Report to Google")
-    assert gone.startswith("Taken back : the lead became junk before anything was sent")
+    assert gone.startswith("Taken back the lead became junk before anything was sent")
+    assert "2 moves" in gone and "Held → Taken back : the lead became junk" in gone
+    assert (await programs.post(decisions, {"action": "restore"})).status_code == 200
+    assert (await programs.post(decisions, {"action": "seal"})).status_code == 200
+    anew = panel(await html_of(programs, lead_path(world, "waiting"), **PART), "Report to Google")
+    assert "stage weight, no amount given" in anew and "Earlier seals" in anew
 
 
 async def test_the_log_tells_every_act_from_what_to_what_and_undoes_the_latest(asker: Any) -> None:
@@ -268,7 +274,7 @@ async def test_turkish_is_complete(asker: Any) -> None:
     assert "Version" not in text and "Because" not in text
 
 
-async def test_a_drawer_is_one_transaction_of_six_statements(
+async def test_a_drawer_is_one_transaction_of_seven_statements(
     reader: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     programs, world = reader
@@ -283,7 +289,7 @@ async def test_a_drawer_is_one_transaction_of_six_statements(
 
     monkeypatch.setattr(lead_page, "site_of", recorded)
     await html_of(programs, lead_path(world, "sealed"), **PART)
-    assert [len(each.asked) for each in asked] == [6]
+    assert [len(each.asked) for each in asked] == [7]
 
 
 # A visit.

@@ -99,6 +99,7 @@ async def test_what_can_mean_nothing_is_refused(reader: tuple[Programs, World], 
     assert answer.status_code == 400
 
 
+@pytest.mark.slow
 async def test_pages_lose_no_row_and_repeat_none_while_leads_come_in(signed_in: Any, make_world: Any) -> None:
     browser, user = await signed_in()
     world = await make_world(user, empty=True)
@@ -322,6 +323,7 @@ def told(answer: Any) -> tuple[int, list[tuple[str, int]], list[dict[str, Any]]]
     return lines[0]["of"], done, [each for line in lines for each in line.get("lost", [])]
 
 
+@pytest.mark.slow
 async def test_many_are_decided_and_races_told(
     signed_in: Any, make_world: Any, make_person: Any, web: Any
 ) -> None:

@@ -13,6 +13,8 @@ from opsmantik.dashboard.asked import asked_site
 from opsmantik.dashboard.cards.live_visits import LOOKED_AT, fold, live_visits
 from tests.web.world import ORGANIC, PAID
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 

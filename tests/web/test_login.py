@@ -38,6 +38,7 @@ def test_after_signing_in_one_goes_to_a_page_of_ours(asked: str | None, goes: st
 # This comes first, while the module's database has no users.
 
 
+@pytest.mark.slow
 async def test_an_empty_installation_is_opened_by_its_link(web: Any, database: Any) -> None:
     browser = web.browser()
     assert "There is no account yet" in (await browser.get("/sign-in")).text
@@ -74,6 +75,7 @@ async def test_the_cookie_is_for_this_host_alone_and_no_script_reads_it(web: Any
     assert not any(a.startswith(("secure", "domain")) for a in attributes)
 
 
+@pytest.mark.slow
 async def test_behind_tls_the_cookie_is_a_host_cookie(
     database: Any, tmp_path: Path, make_person: Any
 ) -> None:

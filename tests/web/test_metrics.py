@@ -6,18 +6,22 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 import pytest_asyncio
+from msgspec import to_builtins
 from prometheus_client.parser import text_string_to_metric_families
 
+from opsmantik.audit.checks import GROUPS
 from opsmantik.errors import DatabaseUnavailable
 from opsmantik.ingest.spread import Spread
 from opsmantik.web import metrics
 from opsmantik.web.app import Application
+from tests.web.audits import finding, report
 from tests.web.browsing import Running, running
 from tests.web.streams import CHROME
 
@@ -162,7 +166,16 @@ async def test_the_database_tells_of_the_whole_installation(
     )
     await owner.execute(
         "INSERT INTO audit_runs (started_at, seconds, errors, warnings, unknown, report)"
-        " VALUES (now() - interval '1 day', 1, 2, 3, 1, '{}')"
+        " VALUES (now() - interval '1 day', 1, 2, 3, 1, $1)",
+        to_builtins(
+            report(
+                finding("silence", "site x"),
+                finding("silence", "site y"),
+                finding("leaks", "public.calls", "error"),
+                ago=timedelta(days=1),
+            ),
+            builtin_types=(),
+        ),
     )
     try:
         found = await read(fresh)
@@ -180,6 +193,9 @@ async def test_the_database_tells_of_the_whole_installation(
     assert 3590 < (one(found, "job_success_age_seconds", task="purge") or 0) < 3660
     assert one(found, "counters_differing_sites") == 1
     assert [one(found, f"audit_{what}") for what in ("errors", "warnings", "unanswered")] == [2, 3, 1]
+    told = {(g, w): one(found, "audit_findings", group=g, level=w) for g in GROUPS for w in ("error", "warn")}
+    assert {key: n for key, n in told.items() if n} == {("meaning", "warn"): 2, ("tenancy", "error"): 1}
+    assert None not in told.values()
     assert 86390 < (one(found, "audit_age_seconds") or 0) < 86460
     assert one(found, "partitions_months_ahead") == 3 and one(found, "default_partition_rows") == 0
     assert one(found, "database_up") == 1 and (one(found, "database_size_bytes") or 0) > 1_000_000
@@ -264,6 +280,7 @@ def test_counting_a_request_is_cheap() -> None:
     assert best < 2e-6, f"{best * 1e6:.2f} µs"
 
 
+@pytest.mark.slow
 def test_an_application_registers_nothing_globally(tmp_path: Any) -> None:
     from prometheus_client import REGISTRY
 

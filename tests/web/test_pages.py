@@ -111,6 +111,7 @@ async def test_every_handler_is_closed_unless_it_says_public(web: Any) -> None:
         if handler.opt.get("public")
     }
     assert public == {
+        "/api/oci/pull/{file_name:str}",  # a password of the site's own
         "/healthz", "/readyz", "/metrics", "/sign-in", "/sign-in/code", "/sign-out", "/set-up/{link:str}",
         "/sign-in/{provider:str}", "/sign-in/{provider:str}/callback", "/forgot", "/reset/{link:str}",
         "/invite/{token:str}", "/invite/{token:str}/join",
@@ -324,6 +325,7 @@ async def test_a_program_gets_a_problem_document(web: Any) -> None:
     assert answer.json()["status"] == 404
 
 
+@pytest.mark.slow
 async def test_a_mistake_of_ours_shows_words_and_no_trace(
     signed_in: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,8 @@ from tests.web.team import Team, new_team, text_of
 from tests.web.test_general import last_act, save, seen
 from tests.web.world import PAID, MakeWorld, World
 
+pytestmark = pytest.mark.slow
+
 RULES = {"approve": "off", "hours": "24", "junk": "on", "days": "90"}
 
 

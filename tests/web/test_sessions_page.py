@@ -11,6 +11,8 @@ from opsmantik.web.language import catalogue
 from opsmantik.web.pages.sessions import CHANNELS
 from tests.web.world import ORGANIC, PAID
 
+pytestmark = pytest.mark.slow
+
 VISIT = re.compile(r'<tr id="visit-([0-9a-f-]{36})"')
 
 

@@ -21,6 +21,8 @@ from opsmantik.web.pace import FREE_SECONDS, LOOK_SECONDS, REFUSED_SECONDS, Pace
 from tests.web.team import acts, new_team, text_of
 from tests.web.world import ORGANIC, PAID
 
+pytestmark = pytest.mark.slow
+
 LINK = re.compile(r'id="share-link"[^>]*>https?://[^/]+(/share/[A-Za-z0-9_-]{43})<')
 
 

@@ -14,6 +14,8 @@ from opsmantik import clock
 from opsmantik.dashboard.cards.sites_pulse import BLOCKED, MISSED, SitePulse, sites_pulse
 from tests.web.world import HOUR, ORGANIC, PAID
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NAME = re.compile(r'<li class="site" id="site-([0-9a-f-]{36})"')
 HEALTH = {

@@ -19,6 +19,8 @@ from opsmantik.web.tracing import tracing
 from tests.web.browsing import running
 from tests.web.streams import CHROME
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("opentelemetry.sdk")
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"

@@ -35,6 +35,7 @@ OPEN = {
     "/metrics": "figures, closed to whoever is not on this machine and brings no token",
     "/sign-in": "the way in", "/sign-out": "the way out", "/set-up/{link:str}": "the first administrator of an empty installation",
     "/demo/landing.css": "the demo's landing pages", "/demo/{slug:str}": "the same", "/demo/{slug:str}/{name:str}": "the same",
+    "/api/oci/pull/{file_name:str}": "Google, with a password of the site's",
     "/api/openapi.json": "the interface's description", "/api/docs": "the same, to read",
     "/{anything:path}": "nothing is there",
     "/sign-in/code": "the second step of the way in", "/sign-in/{provider:str}": "the way in by another account",

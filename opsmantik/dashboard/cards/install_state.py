@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from opsmantik.db.sql import queries
+from opsmantik.sites.trackers import is_old
 
 SQL = queries(Path(__file__).with_suffix(".sql"))
 
@@ -22,8 +23,6 @@ State = Literal["missing", "refused", "quiet", "outdated", "receiving"]
 Level = Literal["stop", "fix", "fine", "note"]
 # Small sites have nights and Sundays without a visitor.
 RECEIVES_WITHIN: Final = timedelta(days=3)
-# The oldest version of the tracker that does all that this server can. The first generation's names none.
-TRACKER: Final = "1.0.0"
 NEWEST_VISITS: Final = 20
 """So many say which tracker is on the pages."""
 LOOKED_AT: Final = 200
@@ -236,11 +235,3 @@ def state_of(
 
 def _mostly_old(trackers: Sequence[str | None]) -> bool:
     return 2 * sum(1 for version in trackers if is_old(version)) > len(trackers)
-
-
-def is_old(version: str | None) -> bool:
-    """Whether this version of the tracker lacks something; one that cannot be read does."""
-    try:
-        return tuple(map(int, (version or "").split("."))) < tuple(map(int, TRACKER.split(".")))
-    except ValueError:
-        return True

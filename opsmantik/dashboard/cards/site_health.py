@@ -70,6 +70,16 @@ class StateOf(msgspec.Struct, frozen=True):
     n: int
     late: int
     oldest: datetime
+    sent_today: int = 0
+    """Those that were sent on the site's present day."""
+
+
+class Way(msgspec.Struct, frozen=True):
+    """How conversions leave, and what somebody has to put right before any does."""
+
+    adapter: str
+    is_on: bool
+    trouble: str | None
 
 
 class Hook(msgspec.Struct, frozen=True):
@@ -96,6 +106,8 @@ class SiteHealth(msgspec.Struct, frozen=True, kw_only=True):
     paid_with_click: int
     visits: Visits
     conversions: list[StateOf]
+    way: Way | None
+    """None: nobody has said where conversions go."""
     webhooks: list[Hook]
     taps: Watchdog
     """Taps of the last seven site days, and the leads that they made."""
@@ -115,7 +127,9 @@ async def site_health(connection: Any, site: AskedSite, person: UUID) -> SiteHea
     visits = await connection.fetch(
         SQL.site_health_visits, site.id, week, week.date().replace(day=1), NEWEST_VISITS
     )
-    states = await connection.fetch(SQL.site_health_conversions, site.id, LATE)
+    today = clock.site_day(site.time_zone, clock.today(site.time_zone, as_of))
+    states = await connection.fetch(SQL.site_health_conversions, site.id, LATE, today.start)
+    way = await connection.fetchrow(SQL.site_health_route, site.id)
     taps = await watchdog(connection, site, clock.period(site.time_zone, as_of, span="7d"))
     hooks = await connection.fetch(SQL.site_health_webhooks, site.id, MOST_WAITING)
     return SiteHealth(
@@ -123,7 +137,8 @@ async def site_health(connection: Any, site: AskedSite, person: UUID) -> SiteHea
         disabled_at=row["disabled_at"], has_quota=row["monthly_quota"] is not None,
         books=read_books([(each["hour"], each["outcome"], each["n"]) for each in books], since),
         paid=clicks["paid"], paid_with_click=clicks["clicks"], visits=_visits(visits),
-        conversions=[StateOf(*each) for each in states], webhooks=[Hook(*each) for each in hooks],
+        conversions=[StateOf(*each) for each in states], way=Way(*way) if way else None,
+        webhooks=[Hook(*each) for each in hooks],
         taps=taps, own_mail_failures=await connection.fetchval(SQL.site_health_mail, site.id, person),
     )  # fmt: skip
 

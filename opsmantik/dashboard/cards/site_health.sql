@@ -21,10 +21,14 @@ FROM (SELECT s.consent_analytics, s.consent_marketing, s.tracker, s.view_count >
 GROUP BY 1, 2, 3, 4;
 
 -- name: site_health_conversions
--- The ledger of site $1 by state; with the oldest moment at which one of them was due to leave.
+-- The ledger of site $1 by state; with the oldest moment at which one of them was due to leave, and how many were sent since $3.
 SELECT c.state, count(*)::integer AS n, count(*) FILTER (WHERE c.due_at < now() - $2::interval)::integer AS late,
-    min(c.due_at) AS oldest
+    min(c.due_at) AS oldest, count(*) FILTER (WHERE c.sent_at >= $3)::integer AS sent_today
 FROM conversions c WHERE c.site_id = $1 GROUP BY c.state ORDER BY c.state;
+
+-- name: site_health_route
+-- How the conversions of site $1 leave, and what keeps them from it.
+SELECT r.adapter, r.is_on, r.trouble FROM conversion_routes r WHERE r.site_id = $1;
 
 -- name: site_health_webhooks
 -- The webhooks of site $1, and how many deliveries of each wait or have failed.

@@ -22,7 +22,7 @@ from opsmantik.errors import AddressRefused
 from opsmantik.event import new_id
 from opsmantik.outbound import CallFailed, Outbound
 from opsmantik.people.capabilities import Capability
-from opsmantik.sites import origins, page_check, snippets
+from opsmantik.sites import origins, page_check, snippets, trackers
 from opsmantik.web import integrations
 from opsmantik.web.api import READS
 from opsmantik.web.guard import needs
@@ -217,7 +217,7 @@ async def send_test(request: PageRequest) -> Response[Any]:
         # Whoever presses the button is the visitor, and agrees.
         "consent": {"analytics": True, "marketing": True},
     }  # fmt: skip
-    body = {"site": site.public_id, "sent": now, "v": install_state.TRACKER, "events": [event]}
+    body = {"site": site.public_id, "sent": now, "v": trackers.TRACKER, "events": [event]}
     began = time.perf_counter()
     status, answer = await _through_the_door(request, msgspec.json.encode(body))
     milliseconds = round((time.perf_counter() - began) * 1000)

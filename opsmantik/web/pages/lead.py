@@ -1,7 +1,7 @@
 """One lead: its permanent page, and the same as a drawer over a list.
 
-Enters: the lead's address; with ``HX-Request`` only what is in the drawer is answered. All of it is one transaction of
-six statements: the lead, its taps, its acts, its visit's steps, the visitor, and the visitor's visits.
+Enters: the lead's address; with ``HX-Request`` only what is in the drawer is answered. All of it is one transaction of few
+statements: the lead, its taps, its acts, its visit's steps, the visitor, the visitor's visits, and its rows of the ledger.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from uuid import UUID
 from litestar import Response, get
 from litestar.response import Redirect
 
+from opsmantik.dashboard.cards import ledger
 from opsmantik.dashboard.cards.intent import Act, IntentDetails, intent
 from opsmantik.dashboard.cards.session_timeline import session_timeline
 from opsmantik.dashboard.rows import Intent, VisitLead
 from opsmantik.intents.status import SEALED, STARS, Action, Stage, after, stars_of
 from opsmantik.web.api import READS
+from opsmantik.web.conversion_words import words_for
 from opsmantik.web.pages import record
 from opsmantik.web.pages.site_frame import site_of, site_page
 from opsmantik.web.rendering import PageRequest, view_of
@@ -47,6 +49,7 @@ async def show_lead(request: PageRequest) -> Response[Any]:
             timeline = await session_timeline(connection, site, session_id=lead.session.id, limit=steps)
         visitor = lead.session.fingerprint if lead.session is not None else lead.visitor
         history = await record.history_of(connection, site, visitor, visits)
+        rows = await ledger.of_lead(connection, site, lead.id)
     return site_page(
         request,
         "lead_drawer.html" if is_part else "lead.html",
@@ -67,6 +70,8 @@ async def show_lead(request: PageRequest) -> Response[Any]:
         is_sealed=lead.status in SEALED,
         undoes=next((act for act in found.actions if act.id == found.undoable), None),
         latest=_latest(found.actions),
+        ledger=rows,
+        **words_for(site),
         stages=[str(stage) for stage in Stage],
         stars=list(STARS),
         given_stars=None if lead.quality is None else stars_of(lead.quality),

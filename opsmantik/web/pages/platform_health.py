@@ -6,16 +6,19 @@ import platform
 import shutil
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast, get_args
 
 from litestar import Response, get
 
+from opsmantik.audit import store as audits
 from opsmantik.dashboard.cards import platform_sites as listed
 from opsmantik.dashboard.cards.platform_health import MOST, JobRun, PlatformHealth, platform_health
 from opsmantik.dashboard.cards.platform_sites import FILTERS, platform_sites
 from opsmantik.db.readiness import missing_partitions
 from opsmantik.people.capabilities import Capability
 from opsmantik.web.guard import asker, needs
+from opsmantik.web.pages import audit
+from opsmantik.web.pages.providers import provider_lines
 from opsmantik.web.pages.site_health import WORST, Level
 from opsmantik.web.rendering import PageRequest, View, page, view_of
 
@@ -77,16 +80,30 @@ async def show_platform_health(request: PageRequest) -> Response[Any]:
     async with request.app.state.database.as_person(asker(request), write=True) as (connection, _):
         found = await platform_health(connection)
         missing = await missing_partitions(connection, now)
+        runs = await audits.runs(connection)
+        platforms = await provider_lines(connection, now)
+    audited = audit.audited(runs)
     jobs = [_job(run, now) for run in found.jobs]
     lines = [
         _jobs(view, jobs), _months(view, found, missing, now), _set_aside(view, found), _database(view, request, found),
-        _sites(view, found), _refused(view, found), _deliveries(view, found),
+        _sites(view, found), _refused(view, found), _deliveries(view, found), _audit(view, audited),
     ]  # fmt: skip
     worst = next((level for level in WORST if any(line.level == level for line in lines)), "fine")
     return page(
         request, "admin_health.html", view=view, part="health", lines=lines, jobs=jobs, worst=worst,
         wrong=sum(1 for line in lines if line.level == worst), versions=_versions(found),
+        providers=platforms, audit=audited, asked_at=runs.asked_at, asked=_asked(request),
     )  # fmt: skip
+
+
+def _audit(view: View, audited: audit.Audited | None) -> Line:
+    level, said = audit.said(view, audited)
+    return Line("audit", cast(Level, level), said, "#audit")
+
+
+def _asked(request: PageRequest) -> str | None:
+    answer = request.query_params.get("audit")
+    return answer if answer in get_args(audits.Asked) else None
 
 
 def _job(run: JobRun, now: datetime) -> JobLine:

@@ -56,6 +56,7 @@ async def _page(
         totals[size.name] = totals.get(size.name, 0) + size.n
     return settings_page(
         request, PART, site, status=status, known=known, modes=MODES, kinds=list(Kind), expiring=expiring, done=done,
+        archived=request.app.state.settings.archive == "on",
         wanted=wanted or Wanted(), found=found, totals=totals, problem=problem, bad_months=bad_months,
         bounds=(LEAST_MONTHS, MOST_MONTHS), said=request.query_params.get("done", ""), most=store.MOST_AN_HOUR,
     )  # fmt: skip

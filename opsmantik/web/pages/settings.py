@@ -53,6 +53,7 @@ PARTS: Final[tuple[Part, ...]] = (
     Part("notifications", Capability.READ, "people"),
     Part("membership", Capability.READ, "people"),
     Part("ownership", Capability.OWN, "people"),
+    Part("conversions", Capability.EXPORT, "out"),
     Part("sharing", Capability.WRITE, "out"),
     Part("webhooks", Capability.WRITE, "out"),
     Part("keys", Capability.KEYS, "out"),

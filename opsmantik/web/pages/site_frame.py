@@ -30,11 +30,12 @@ class Tab(NamedTuple):
     needs: Capability = Capability.READ
 
 
-# Five at most, and no more: the bar is at a phone's lower edge, under a thumb.
+# Six at most, and no more: the bar is at a phone's lower edge, under a thumb.
 TABS: Final[tuple[Tab, ...]] = (
     Tab("overview", "", "overview"),
     Tab("queue", "/queue", "queue"),
     Tab("leads", "/leads?range=all", "leads"),
+    Tab("conversions", "/conversions", "conversions"),
     Tab("live", "/live", "live"),
     Tab("settings", "/settings", "settings"),
 )

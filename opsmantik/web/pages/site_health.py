@@ -9,13 +9,17 @@ from typing import Any, Final, Literal, NamedTuple
 
 from litestar import Response, get
 
+from opsmantik.audit import store as audits
+from opsmantik.conversions.adapters import CARRIED
 from opsmantik.dashboard.asked import AskedSite
-from opsmantik.dashboard.cards.install_state import RECEIVES_WITHIN, is_old
+from opsmantik.dashboard.cards.install_state import RECEIVES_WITHIN
 from opsmantik.dashboard.cards.site_health import LEFT_TO_GO, Books, SiteHealth, site_health
 from opsmantik.dashboard.cards.site_status import RECEIVES_WITHIN as FRESH
 from opsmantik.db.readiness import missing_partitions
 from opsmantik.people.capabilities import Capability
+from opsmantik.sites.trackers import is_old
 from opsmantik.web.api import READS
+from opsmantik.web.conversion_words import reason_of
 from opsmantik.web.pages.settings import settings_of, settings_page
 from opsmantik.web.pages.site_frame import may
 from opsmantik.web.rendering import PageRequest, View, view_of
@@ -173,17 +177,38 @@ def _taps(view: View, found: SiteHealth) -> Check:
 def _conversions(view: View, found: SiteHealth) -> Check:
     if not found.conversions:
         return Check("conversions", "unknown", view.words("health.no_conversions"))
-    counts = ", ".join(
-        " ".join((view.number(state.n), view.words(f"health.state_{state.state}")))
-        for state in found.conversions
+    by_state = {state.state: state for state in found.conversions}
+    waiting = [by_state[name] for name in LEFT_TO_GO if name in by_state]
+    failed = by_state["failed"].n if "failed" in by_state else 0
+    said = view.words(
+        "health.conversions", n=view.number(sum(state.sent_today for state in found.conversions)),
+        failed=view.number(failed), waiting=view.number(sum(state.n for state in waiting)),
+    )  # fmt: skip
+    if waiting:
+        said += " " + view.words("health.oldest_waits", when=view.ago(min(state.oldest for state in waiting)))
+    late = sum(state.late for state in waiting)
+    if found.way is None:
+        return Check(
+            "conversions",
+            "look" if waiting else "fine",
+            f"{said} {view.words('health.no_way')}",
+            "conversions",
+        )
+    if found.way.trouble is not None:
+        why = view.words.get(f"conversion_reason.{reason_of(found.way.trouble)}", found.way.trouble)
+        return Check(
+            "conversions", "broken", f"{said} {view.words('health.way_trouble', why=why)}", "conversions"
+        )
+    if not found.way.is_on:
+        said += " " + view.words("health.way_off")
+    elif late:
+        said += " " + view.words(
+            "health.late", n=view.number(late), when=view.ago(min(s.oldest for s in waiting))
+        )
+    is_stuck = late and found.way.adapter not in CARRIED
+    return Check(
+        "conversions", "look" if is_stuck or failed or not found.way.is_on else "fine", said, "conversions"
     )
-    late = sum(state.late for state in found.conversions if state.state in LEFT_TO_GO)
-    failed = sum(state.n for state in found.conversions if state.state == "failed")
-    said = counts[:1].upper() + counts[1:] + "."
-    if late:
-        oldest = min(state.oldest for state in found.conversions if state.state in LEFT_TO_GO and state.late)
-        said += " " + view.words("health.late", n=view.number(late), when=view.ago(oldest))
-    return Check("conversions", "look" if late or failed else "fine", said)
 
 
 def _webhooks(view: View, site: AskedSite, found: SiteHealth) -> Iterator[Check]:
@@ -227,6 +252,18 @@ def storage(view: View, milliseconds: float, missing: list[str]) -> Check:
     return Check("database", "fine", f"{said} {view.words('health.places')}")
 
 
+def audited(view: View, audit: audits.SiteAudit | None) -> Check:
+    """What the daily look at the database found about the site."""
+    if audit is None:
+        return Check("audit", "unknown", view.words("audit.never"))
+    when = view.ago(audit.started_at)
+    if not audit.findings:
+        return Check("audit", "fine", view.words("audit.site_fine", when=when))
+    is_broken = any(finding.level == "error" for finding in audit.findings)
+    said = view.words("audit.site_found", n=len(audit.findings), when=when)
+    return Check("audit", "broken" if is_broken else "look", said, "health#audit")
+
+
 def bars(books: Books) -> dict[str, Any]:
     """Hours as bars of a picture 600 wide and 100 high, the usual behind each."""
     highest = max([hour.stored for hour in books.hours] + [hour.usual or 0 for hour in books.hours] + [1])
@@ -254,12 +291,13 @@ async def show_site_health(request: PageRequest) -> Response[Any]:
         found = await site_health(connection, site, request.state.person.user_id)
         taken = (time.perf_counter() - begun) * 1000
         missing = await missing_partitions(connection, datetime.now(UTC))
+        audit = await audits.of_site(connection, site.id)
     view = View(view_of(request).language, found.as_of, site.time_zone)
     lines = checks(view, site, found, sends_mail=request.app.state.mailer.is_on)
-    lines.append(storage(view, taken, missing))
+    lines += [storage(view, taken, missing), audited(view, audit)]
     worst = next((level for level in WORST if any(line.level == level for line in lines)), "fine")
     return settings_page(
-        request, "health", site, found=found, lines=lines, worst=worst, bars=bars(found.books),
+        request, "health", site, found=found, lines=lines, worst=worst, bars=bars(found.books), audit=audit,
         wrong=sum(1 for line in lines if line.level == worst), tends=may(site, Capability.TEND),
     )  # fmt: skip
 

@@ -9,6 +9,8 @@ from typing import Any, Final
 from litestar import Response, get, post
 from litestar.response import Redirect
 
+from opsmantik.conversions.ledger import NO_STAGE, WEIGHTS, weights_of
+from opsmantik.conversions.money import decimals_of
 from opsmantik.errors import Unprocessable
 from opsmantik.people.capabilities import Capability
 from opsmantik.sites import values
@@ -23,6 +25,7 @@ WRITES: Final = needs(Capability.WRITE)
 PART: Final = "values"
 HERE: Final = "/sites/{site_id:uuid}/settings/values"
 PLACES: Final = 2
+STAGES: Final = tuple(stage or NO_STAGE for stage in WEIGHTS)
 
 
 async def _page(
@@ -40,9 +43,15 @@ async def _page(
         latest = await latest_act(request, connection, site.id) if stale else None
     own = [plain_number(view, chip) for chip in known.chips] if known.has_own_chips else []
     shown = [*(amounts if given else own), *[""] * MOST_CHIPS][:MOST_CHIPS]
-    fields = {"conversion_time": known.conversion_time, "undo_minutes": str(known.undo_minutes), **given}
+    weights = {
+        f"weight_{stage or NO_STAGE}": "" if weight is None else plain_number(view, weight)
+        for stage, weight in weights_of(known.weights).items()
+    }
+    fields = {
+        **weights, "conversion_time": known.conversion_time, "undo_minutes": str(known.undo_minutes), **given,
+    }  # fmt: skip
     return settings_page(
-        request, PART, site, status=status, known=known, fields=fields, amounts=shown, moments=MOMENTS,
+        request, PART, site, status=status, known=known, fields=fields, amounts=shown, moments=MOMENTS, stages=STAGES,
         bounds=UNDO_MINUTES, usual=values.usual_chips(site.currency), problems=problems, stale=stale, latest=latest,
         done="done" in request.query_params,
     )  # fmt: skip
@@ -58,10 +67,11 @@ async def show_values(request: PageRequest) -> Response[Any]:
 async def set_values(request: PageRequest) -> Response[Any]:
     """Change them."""
     form, words = await form_of(request), view_of(request).words
-    async with settings_of(request):  # who may not is told that, whatever they sent
+    async with settings_of(request) as (_, site):  # who may not is told that, whatever they sent
         pass
     amounts = [form.get(f"amount_{place}", "").strip()[:20] for place in range(1, MOST_CHIPS + 1)]
-    given = {name: form.get(name, "").strip()[:20] for name in ("conversion_time", "undo_minutes")}
+    written = ("conversion_time", "undo_minutes", *(f"weight_{stage}" for stage in STAGES))
+    given = {name: form.get(name, "").strip()[:20] for name in written}
     problems: dict[str, str] = {}
     minutes = given["undo_minutes"]
     undo = int(minutes) if minutes.isascii() and minutes.isdecimal() and len(minutes) < 5 else -1
@@ -77,12 +87,20 @@ async def set_values(request: PageRequest) -> Response[Any]:
             problems[f"amount_{place}"] = words("values.bad_amount")
     if any(chip <= 0 for chip in chips):
         problems["amounts"] = words("values.bad_amount")
+    weights: dict[str, Decimal | None] = {}
+    for stage in STAGES:
+        text = given[f"weight_{stage}"]
+        try:
+            weights[stage] = read_amount(text, LARGEST, decimals_of(site.currency)) if text else None
+        except Unprocessable:
+            problems[f"weight_{stage}"] = words("values.bad_weight")
     if problems:
         return await _page(request, status=422, given=given, amounts=amounts, problems=problems)
+    own = None if weights == {stage or NO_STAGE: weight for stage, weight in WEIGHTS.items()} else weights
     seen = seen_of(form)
     async with settings_of(request, write=True) as (connection, site):
         outcome = await values.change_values(
-            connection, site.id, seen, chips=sorted(set(chips)), conversion_time=given["conversion_time"],
+            connection, site.id, seen, chips=sorted(set(chips)), weights=own, conversion_time=given["conversion_time"],
             undo_minutes=undo,
         )  # fmt: skip
     if outcome == "stale":

@@ -20,6 +20,7 @@ import pytest
 from opsmantik.db.connect import Asker
 from opsmantik.people import account_store
 from opsmantik.people.capabilities import Capability, roles_with
+from tests.web.audits import keep_runs
 from tests.web.browsing import Browser, Running
 from tests.web.codes import set_up
 from tests.web.screens.screen import Screen
@@ -50,9 +51,16 @@ EXCUSED = {
 OTHERWISE = {
     "/{anything:path}": (404, "the page that says that there is nothing"),
     "/set-up/{link:str}": (404, "good only while there is no account: the page that says so"),
+    "/connect/google/callback": (
+        400,
+        "an answer of Google's to what nobody here has begun: the page that says so",
+    ),
 }
 # What a part of a page is asked with.
-QUERIES = {"/sites/{site_id:uuid}/queue/state": "since=2026-01-01T00:00:00Z"}
+QUERIES = {
+    "/sites/{site_id:uuid}/queue/state": "since=2026-01-01T00:00:00Z",
+    "/sites/{site_id:uuid}/conversions/act": "do=retry&state=failed",
+}
 # Pages for somebody else than the administrator who owns the site.
 AS = {
     "/sites/{site_id:uuid}/settings/membership/ownership": "heir",
@@ -133,9 +141,29 @@ async def _words(web: Running, owner: Any, admin: Somebody, heir: Somebody, worl
     email = await account_store.offer_email_link(state["database"], asker, f"{uuid4().hex}@example.com")
     assert share and reset and email
     erasure = await owner.fetchval("SELECT id FROM erasures WHERE site_id = $1", site)
+    conversion = await owner.fetchval("SELECT id FROM conversions WHERE site_id = $1", site)
+    batch = uuid4()
+    await owner.execute(
+        """
+        INSERT INTO conversion_batches (site_id, id, kind, adapter, destination, state, size, finished_at)
+        VALUES ($1, $2, 'new', 'data_manager', '{}', 'done', 1, now())
+        """,
+        site, batch,
+    )  # fmt: skip
+    await owner.execute(
+        """
+        INSERT INTO conversion_batch_items (site_id, batch_id, position, conversion_id, order_id, occurred_at, value,
+            currency, outcome)
+        SELECT site_id, $2, 1, id, order_id, occurred_at, value, currency, 'accepted' FROM conversions WHERE site_id = $1
+        """,
+        site, batch,
+    )  # fmt: skip
+    await keep_runs(owner, site, uuid4())
     return {
+        "stem": "0120_silence",
         "site_id": str(site), "lead_id": str(ids["sealed"]), "session_id": str(ids["paid"]), "webhook_id": str(hook),
-        "erasure_id": str(erasure), "anything": "nowhere", "dimension": "campaign",
+        "erasure_id": str(erasure), "conversion_id": str(conversion), "batch_id": str(batch),
+        "anything": "nowhere", "dimension": "campaign",
         "/share/{token:str} token": share[1].rpartition("/")[2],
         "/invite/{token:str} token": invite.rpartition("/")[2],
         "/stop-mail/{token:str} token": state["stop_links"].token(site, admin.id),
