@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up down test test-quick test-screens test-api test-mutation lint bench soak screenshots lock licences tracker schema docs clean install-run install-dev chromium servers
+.PHONY: help up down test test-quick test-screens test-api test-mutation test-wheel test-nodes sbom wheel lint bench faults soak screenshots lock licences tracker schema docs clean install-run install-dev chromium servers
 
 help: ## list the commands
 	@echo "make COMMAND, where COMMAND is one of:"
@@ -54,6 +54,10 @@ test-mutation: install-dev ## take every wall down in turn and see that the test
 bench: install-dev ## measure every published figure
 	$(BIN)/python bench/run.py $(ARGS)
 
+faults: install-dev ## kill, fill, cut and flood a running system, and see what holds; ARGS="postgres-kill" for one
+	@tests/need_faults.sh
+	$(BIN)/python -m tests.faults.run $(ARGS)
+
 soak: install-dev ## half an hour under load with everything on; ARGS=--minutes=5 for a shorter one
 	$(BIN)/python bench/run.py soak $(ARGS)
 
@@ -62,9 +66,23 @@ screenshots: install-dev chromium ## take the pictures for the documentation aga
 
 lock: install-dev ## resolve the dependencies again; ARGS=--upgrade for the newest
 	requirements/lock.sh $(ARGS)
+	$(BIN)/python requirements/sbom.py
+
+sbom: install-dev ## write requirements/sbom.cdx.json, what is inside (CycloneDX), from the lock
+	$(BIN)/python requirements/sbom.py
+
+wheel: install-dev ## build dist/opsmantik-….whl, the same bytes from the same sources
+	$(BIN)/python -m hatchling build -t wheel -d dist
+
+test-wheel: install-dev ## install the built wheel into a clean environment and run it, without checkout and without Node
+	$(BIN)/python -m tests.wheel
+
+test-nodes: install-dev servers ## several servers, workers, a pooler, a standby, the version before beside this one
+	$(BIN)/python -m pytest tests/cli/test_nodes.py tests/cli/test_beside.py tests/db/test_pooler.py tests/db/test_replica.py $(ARGS)
 
 licences: install-dev ## write requirements/licences.tsv from what is installed
 	$(BIN)/python requirements/check.py --write --offline
+	$(BIN)/python requirements/sbom.py
 
 tracker: install-dev ## build tracker/dist from tracker/src
 	$(BIN)/python tracker/build.py $(ARGS)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import gc
 import random
+import re
 import select
 import socket
 import sys
@@ -29,6 +30,9 @@ from mix import Kind, Shot, Site, Traffic
 
 DRAIN_SECONDS = 20.0
 ANSWER = 65_536
+AGAIN_SECONDS = 0.25  # before what failed is sent again
+INSIST_SECONDS = 90.0  # after the end, for what has not arrived by then
+EVENT = re.compile(rb'"id":"([0-9a-f-]{36})",[^{}]*?"act":"(\w+)"')
 
 
 class Order(msgspec.Struct):
@@ -45,6 +49,19 @@ class Order(msgspec.Struct):
     most: float = 12_000.0  # events a second that requests are made for, where the rate is not known
     seed: int = 1
     accepted: bool = False  # whether to tell of each event
+    told: bool = False  # whether to tell of each answer
+    insists: bool = False  # whether what fails is sent again until it is acknowledged, as a tracker does
+    made_on_the_way: bool = False  # whether requests are made when they are sent: for runs of many minutes
+
+
+class Told(msgspec.Struct, array_like=True):
+    """One answer, or what came in its place. Times are of the monotonic clock."""
+
+    due: float
+    sent: float
+    at: float
+    status: str
+    rows: list[str]  # ids of its events, those that leave rows; only with 200
 
 
 class Report(msgspec.Struct):
@@ -62,22 +79,39 @@ class Report(msgspec.Struct):
     failures: dict[str, int]  # by status, or by what happened to the connection
     supply_seconds: float | None  # set when the requests ran out before the time
     accepted: list[tuple[float, int]] = []  # when (monotonic clock), and the place of its site in the order
+    told: list[Told] = []
+    given_up: int = 0  # requests that were never answered with 200, although insisted on
+    minutes: list[dict[str, float]] = []  # latency_ms of each minute of the measured time
 
 
 class Connection:
     """One kept-alive connection, with at most one request under way."""
 
-    __slots__ = ("began", "received", "shot", "socket")
+    __slots__ = ("began", "ends", "port", "received", "sent", "shot", "socket")
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.port = port
         self.shot: Shot | None = None
-        self.received = b""
-        self.began = 0.0
+        self.ends = False  # the server has said that it closes it
+        self.began = self.sent = 0.0
+        self.connect()
+
+    def connect(self) -> None:
+        """Anew, after the one before it broke. A server that is away for a moment is waited for."""
+        ends = time.perf_counter() + DRAIN_SECONDS
+        while True:
+            try:
+                self.socket = socket.create_connection(("127.0.0.1", self.port))
+                break
+            except OSError:
+                if time.perf_counter() > ends:
+                    raise
+                time.sleep(0.02)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.received, self.ends = b"", False
 
     def send(self, shot: Shot, began: float) -> None:
-        self.shot, self.began = shot, began
+        self.shot, self.began, self.sent = shot, began, time.perf_counter()
         request = (b"%d" % (time.time_ns() // 1_000_000)).join(shot.pieces)
         self.socket.sendall(request)
 
@@ -93,6 +127,7 @@ class Connection:
             start = data.index(b"content-length: ", 0, end) + 16
             if len(data) >= end + 4 + int(data[start : data.index(b"\r", start)]):
                 self.received = b""
+                self.ends = data.find(b"\r\nconnection: close", 0, end) > 0
                 return int(data[9:12])
         self.received = data
         return None
@@ -105,7 +140,8 @@ class Load:
         self.order = order
         supply = (order.rate or order.most) * (order.warm_seconds + order.seconds) + 1000
         traffic = Traffic(order.kind, [Site(*site) for site in order.sites], order.seed)
-        self._shots = iter(list(traffic.shots(int(supply))))
+        shots = traffic.shots(int(supply))
+        self._shots = shots if order.made_on_the_way else iter(list(shots))
         self._poll = select.epoll()
         self._connections = {
             c.socket.fileno(): c for c in (Connection(order.port) for _ in range(order.connections))
@@ -113,11 +149,17 @@ class Load:
         for number in self._connections:
             self._poll.register(number, select.EPOLLIN)
         self._latency = array("d")
+        self._minutes: list[array[float]] = []
         self._accepted: list[tuple[float, int]] = []
+        self._told: list[Told] = []
+        # when to send it, when it was due at first, and what
+        self._again: deque[tuple[float, float, Shot]] = deque()
+        self._given_up = 0
         self._requests = self._events = 0
         self._whole = [0, 0, 0, 0]
         self._failures: dict[str, int] = {}
         self._measuring = False
+        self._measured_from = 0.0
 
     def run(self) -> Report:
         order = self.order
@@ -125,6 +167,7 @@ class Load:
         phases = self._open(start) if order.rate else self._closed(start)
         next(phases)  # warm
         before, self._measuring, began = self._cpu(), True, time.perf_counter()
+        self._measured_from = began
         dry = next(phases)
         ended, self._measuring = time.perf_counter(), False
         after = self._cpu()
@@ -145,6 +188,9 @@ class Load:
             failures=self._failures,
             supply_seconds=ended - began if dry else None,
             accepted=self._accepted,
+            told=self._told,
+            given_up=self._given_up,
+            minutes=[percentiles(minute) for minute in self._minutes],
         )
 
     def _cpu(self) -> dict[str, float]:
@@ -178,15 +224,38 @@ class Load:
                 while due <= now:
                     waiting.append(due)
                     due += gaps.expovariate(rate)
+                self._repeat(free)
                 while waiting and free:
-                    free.popleft().send(next(self._shots), waiting.popleft())
+                    self._send(free.popleft(), next(self._shots), waiting.popleft())
                 free.extend(self._answered(min(due, ends) - time.perf_counter()))
             yield False
-        while waiting:
-            if free:
-                free.popleft().send(next(self._shots), waiting.popleft())
-            free.extend(self._answered(0.1))
+        insists_until = time.perf_counter() + INSIST_SECONDS
+        while waiting or (self._is_owed() and time.perf_counter() < insists_until):
+            self._repeat(free)
+            if waiting and free:
+                self._send(free.popleft(), next(self._shots), waiting.popleft())
+            free.extend(self._answered(0.02 if self._again else 0.1))
+        self._given_up = len(self._again)
         self._drain()
+
+    def _is_owed(self) -> bool:
+        """Whether something that is insisted on has not been answered with 200."""
+        under_way = any(connection.shot is not None for connection in self._connections.values())
+        return self.order.insists and (bool(self._again) or under_way)
+
+    def _repeat(self, free: deque[Connection]) -> None:
+        """Send again what it is time for."""
+        while self._again and free and self._again[0][0] <= time.perf_counter():
+            _, began, shot = self._again.popleft()
+            self._send(free.popleft(), shot, began)
+
+    def _send(self, connection: Connection, shot: Shot, began: float) -> None:
+        """A connection that broke while nobody used it is renewed first: nothing has been sent on it."""
+        try:
+            connection.send(shot, began)
+        except OSError:
+            self._renew(connection)
+            connection.send(shot, began)
 
     def _answered(self, timeout: float) -> list[Connection]:
         """Wait for answers, at most so long; the connections that are free again."""
@@ -199,19 +268,29 @@ class Load:
             try:
                 status = connection.read()
             except (OSError, ValueError) as broken:
+                if connection.shot is None:  # it was idle, and is among the free ones already
+                    self._renew(connection)
+                    continue
                 self._count(connection, type(broken).__name__)
-                free.append(self._renew(connection))
+                self._renew(connection)
+                free.append(connection)
                 continue
             if status is not None:
                 self._count(connection, None if status == 200 else str(status))
+                if connection.ends:
+                    self._renew(connection)
                 free.append(connection)
         return free
 
     def _count(self, connection: Connection, failure: str | None) -> None:
         shot, connection.shot = connection.shot, None
         assert shot is not None
+        if self.order.told:
+            self._tell(connection, shot, failure)
         if failure is not None:
             self._failures[failure] = self._failures.get(failure, 0) + 1
+            if self.order.insists:
+                self._again.append((time.perf_counter() + AGAIN_SECONDS, connection.began, shot))
             return
         whole = self._whole
         whole[0] += 1
@@ -223,16 +302,27 @@ class Load:
             self._events += shot.events
             now = time.perf_counter()
             self._latency.append(now - connection.began)
+            while now - self._measured_from >= 60 * len(self._minutes):
+                self._minutes.append(array("d"))
+            self._minutes[-1].append(now - connection.began)
             if self.order.accepted:
                 self._accepted.append((now, shot.site))
 
-    def _renew(self, broken: Connection) -> Connection:
+    def _tell(self, connection: Connection, shot: Shot, failure: str | None) -> None:
+        rows = []
+        if failure is None:
+            events = EVENT.findall(b"".join(shot.pieces))
+            rows = [name.decode() for name, act in events if act != b"heartbeat"]
+        self._told.append(
+            Told(connection.began, connection.sent, time.perf_counter(), failure or "200", rows)
+        )
+
+    def _renew(self, broken: Connection) -> None:
         del self._connections[broken.socket.fileno()]
         broken.socket.close()
-        fresh = Connection(self.order.port)
-        self._connections[fresh.socket.fileno()] = fresh
-        self._poll.register(fresh.socket.fileno(), select.EPOLLIN)
-        return fresh
+        broken.connect()
+        self._connections[broken.socket.fileno()] = broken
+        self._poll.register(broken.socket.fileno(), select.EPOLLIN)
 
     def _drain(self) -> None:
         ends = time.perf_counter() + DRAIN_SECONDS

@@ -12,9 +12,10 @@ HEAD = """\
 
 # Performance
 
-What this installation can take, measured by `make bench` (all of it, about twenty minutes and 9 GB of disk) or
-`make bench ARGS="NAME ..."`. Every number is the median of its runs; in brackets the lowest and the highest. A run
-counts only if every answer was 200 and exactly the events that were answered are stored, each once. Raw numbers:
+What this installation can take, measured by `make bench` (about forty-five minutes and 9 GB of disk),
+`make bench ARGS="NAME ..."` and `make soak` (half an hour more). Every number is the median of its runs; in brackets the
+lowest and the highest. A run counts only if every answer was 200 and exactly the events that were answered are stored,
+each once. Raw numbers:
 [`bench/results/`](../bench/results).
 
 | figure | reached | aim | least | bound by what |
@@ -63,6 +64,16 @@ METHOD = """
 - **The overview** is opened in Debian's Chromium with its processor slowed four times, each time with nothing in its
   cache: the last 30 days of a demo's site. A touch lasts from the event to the next paint, as the browser tells it, in
   steps of 8 ms. Layout shift is what moved while the figures were fetched three times over.
+- **Everybody at once** (and the soak) is the traffic of 500 events a second, fifty dashboards and five operators. A
+  dashboard asks for its figures again whenever its stream tells of a change, at most once a second; an operator reads the
+  list of waiting leads and decides about one every two seconds or so. Each kind of request is timed on its own. At the end
+  all counters are compared with a count of all rows. The soak has conversions, webhooks and the server's jobs on besides.
+- **Conversions** are sent by the server's own worker to a server in another process that speaks Google's Data Manager API
+  strictly and takes 300 requests a minute; it must hold each of them, once. The ledger's figures are of its own
+  statements on one connection, the quickest of three calls.
+- **The audit** is the command, read-only, on the largest world. Who waits for one of its locks is asked forty times a
+  second; that this would be noticed is tried in every run.
+- **Disk** is what PostgreSQL's files take after a plain VACUUM, tables with their TOAST.
 - **Visible** is an event when the site's stream has told of a state that holds it, by the sequence number; from then on
   every figure that is asked for has it.
 """

@@ -1,4 +1,4 @@
-"""Measures every published figure and writes docs/performance.md: ``bench/run.py [NAME ...]``; bare: all.
+"""Measures every published figure and writes docs/performance.md: ``bench/run.py [NAME ...]``; bare: all but the soak.
 
 Each bench leaves its raw numbers in ``results/NAME.json``; the page is made from those files, so one bench can be
 measured again alone. Everything runs on loopback, in a directory of its own that is removed at the end.
@@ -18,16 +18,21 @@ from typing import Any
 import machine
 import page
 from adopt import adopt
+from audit import audit
 from auth_cost import auth_cost
 from contracts import contracts
+from conversions import conversions
 from counters_cost import counters_cost
+from disk import disk
 from flood import flood
 from ingest import ingest_batch, ingest_first_generation, ingest_single
 from latency import latency
 from leads import leads
 from limit import limit
+from mixed import mixed
 from overview import overview
 from results import DIRECTORY, Figure, Result, load_all, save, today
+from soak import MINUTES, soak
 from stand import Stand, VoidError
 from startup import startup
 from streams import streams
@@ -38,6 +43,8 @@ from opsmantik.db import binaries
 Measured = tuple[list[Figure], list[dict[str, Any]]]
 CORES = 2
 REHEARSAL = 0.2  # of the time
+LONG = "soak"  # is measured only by its name
+REHEARSED_MINUTES = 1.0
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 
 # In the order of the page. Those on a stand share one server and one database.
@@ -53,13 +60,18 @@ ON_A_STAND: dict[str, Callable[[Stand, float], Measured]] = {
 }
 # Those with a server of their own have the machine for themselves.
 ALONE: dict[str, Callable[[Path, float], Measured]] = {
+    "mixed": mixed,
     "flood": flood,
     "counters_cost": counters_cost,
     "contracts": contracts,
     "leads": leads,
+    "conversions": conversions,
+    "audit": audit,
+    "disk": disk,
     "startup": startup,
     "overview": overview,
     "adopt": adopt,
+    LONG: soak,
 }
 ABOUT = {name: (bench.__doc__ or "").strip() for name, bench in (ON_A_STAND | ALONE).items()}
 
@@ -71,13 +83,14 @@ def main() -> int:
         signal.SIGTERM, lambda number, frame: sys.exit(128 + number)
     )  # so that everything is cleared away
     cores = machine.use_cores(given.cores)
-    names = given.names or list(ABOUT)
-    scale = REHEARSAL if given.rehearse else 1.0
+    names = given.names or [name for name in ABOUT if name != LONG]
+    minutes = given.minutes or (REHEARSED_MINUTES if given.rehearse else MINUTES)
     failed = False
     with ExitStack() as stack:
         stand: Stand | None = None
         for name in sorted(names, key=list(ABOUT).index):
             before, start = machine.load_average(), time.monotonic()
+            scale = minutes / MINUTES if name == LONG else REHEARSAL if given.rehearse else 1.0
             print(f"{name}: {ABOUT[name]}", flush=True)
             try:
                 if name in ON_A_STAND:
@@ -95,7 +108,7 @@ def main() -> int:
             loads = [before, machine.load_average()]
             _tell(figures, loads, time.monotonic() - start)
             failed = failed or not all(figure.is_met for figure in figures)
-            if not given.rehearse:
+            if not given.rehearse and (name != LONG or scale >= 1):
                 save(Result(name, today(), found, loads, figures, runs))
     if not given.rehearse:
         PAGE.write_text(page.render(load_all(ABOUT), ABOUT))
@@ -107,13 +120,18 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure the published figures.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(ABOUT)}; all if none")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(ABOUT)}; all but {LONG} if none"
+    )
     parser.add_argument("--cores", type=int, default=CORES, help="processors for everything together (2)")
     parser.add_argument(
         "--directory", type=Path, default=Path("/var/tmp"), help="where the data lies; must be a disk"
     )
     parser.add_argument(
         "--rehearse", action="store_true", help="a fifth of the time, small worlds; nothing is written"
+    )
+    parser.add_argument(
+        "--minutes", type=float, help=f"of the soak ({MINUTES}); a shorter one is told and not published"
     )
     given = parser.parse_args()
     unknown = [name for name in given.names if name not in ABOUT]

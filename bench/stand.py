@@ -163,28 +163,35 @@ class Stand:
             )
             self.sites.append((public_id, domain))
 
-    def _start_server(self) -> None:
-        """As in production, behind a proxy on this machine that names the visitors' addresses."""
+    def environment(self) -> dict[str, str]:
+        """Of the server, and of commands beside it: as in production, behind a proxy on this machine that names the
+        visitors' addresses."""
         kept = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("OPSMANTIK_", "DATABASE_"))
         }
+        return kept | {
+            "OPSMANTIK_HOME": str(self.home),
+            "OPSMANTIK_PORT": str(self.port),
+            "OPSMANTIK_SECRET_KEY": self.secret,
+            "OPSMANTIK_TRUSTED_PROXIES": "127.0.0.1/32",
+            "OPSMANTIK_LOG_LEVEL": "warning",
+            # What a server can take is measured with a few sites: none of them is held back.
+            "OPSMANTIK_SITE_RATE_LIMIT_PER_MINUTE": "100000000",
+        } | self._variables  # fmt: skip
+
+    def _start_server(self) -> None:
         log = (self.home / "server.log").open("wb")
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "opsmantik.cli", "serve"],
-            env=kept | {
-                "OPSMANTIK_HOME": str(self.home),
-                "OPSMANTIK_PORT": str(self.port),
-                "OPSMANTIK_SECRET_KEY": self.secret,
-                "OPSMANTIK_TRUSTED_PROXIES": "127.0.0.1/32",
-                "OPSMANTIK_LOG_LEVEL": "warning",
-                # What a server can take is measured with a few sites: none of them is held back.
-                "OPSMANTIK_SITE_RATE_LIMIT_PER_MINUTE": "100000000",
-            } | self._variables,
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=preparation(),
+            [sys.executable, "-m", "opsmantik.cli", "serve"], env=self.environment(), stdin=subprocess.DEVNULL,
+            stdout=log, stderr=log, preexec_fn=preparation(),
         )  # fmt: skip
         log.close()
+        self._await_readiness()
+
+    def _await_readiness(self) -> None:
+        assert self._server is not None
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline and self._server.poll() is None:
             try:

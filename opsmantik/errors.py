@@ -270,6 +270,12 @@ class MigrationBusy(OpsMantikError):
     code = "migration_busy"
 
 
+class CannotDistribute(OpsMantikError):
+    """The schema was not distributed: {reason}. Nothing was changed."""
+
+    code = "cannot_distribute"
+
+
 class MigrationChanged(OpsMantikError):
     """Migration {name} was applied to this database and its file has changed since.
     Migrations only go forward: restore the file and write a new one."""

@@ -193,8 +193,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Without the fields that hold secrets, since settings end up in logs."""
         hidden = {
-            "secret_key", "database_url", "app_database_url", "read_database_url", "valkey_url", "encryption_keys", "smtp_url",
-            "google_client_secret", "oidc_client_secret", "metrics_token", "alert_webhook",
+            "secret_key", "database_url", "app_database_url", "read_database_url", "valkey_url", "encryption_keys",
+            "smtp_url", "google_client_secret", "oidc_client_secret", "metrics_token", "alert_webhook",
         }  # fmt: skip
         shown = {n: "***" if n in hidden and v else v for n, v in msgspec.structs.asdict(self).items()}
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"

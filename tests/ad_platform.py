@@ -31,6 +31,7 @@ class Platform:
         self.after: list[Trouble] = []
         """Raised by the next calls, when all was taken: the answer is lost."""
         self.answers_later = False
+        self.needs_click = True
         self.meanwhile: Callable[[], Any] | None = None
         """Awaited while the batch is on its way."""
         self._later: dict[str, list[Outcome]] = {}
@@ -64,7 +65,7 @@ class Platform:
         if refused is not None:
             return Outcome(item.position, "failed", refused[0], "the platform says no", refused[1])
         if batch.kind == "new":
-            assert item.click_id is not None
+            assert item.click_id is not None or not self.needs_click
             assert item.consent in ("granted", "implied", "legacy")
             if item.order_id not in self.holds:
                 self.created[item.order_id] += 1

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+import psutil
+
 from opsmantik.db import binaries, cluster, postmaster, roles
 from opsmantik.db.child import choose_identity, preparation
 from opsmantik.db.embedded import EmbeddedServer, socket_directory
@@ -67,6 +69,13 @@ class Standby:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(60)
             self._process = None
+
+    def freeze(self, number: int = signal.SIGSTOP) -> None:
+        """All of its processes stand still, or go on (SIGCONT): as a machine whose network is cut looks from here."""
+        assert self._process is not None
+        parent = psutil.Process(self._process.pid)
+        for process in [*parent.children(recursive=True), parent]:
+            process.send_signal(number)
 
     def words(self) -> str:
         return "\n".join(p.read_text()[-2000:] for p in (self.folder / "postgres" / "log").glob("*"))

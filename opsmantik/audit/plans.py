@@ -133,7 +133,7 @@ async def _planned(
     try:
         await connection.execute(f"PREPARE {NAME} AS {sql}")
         types = await connection.fetchval(TYPES, NAME)
-        explain = f"EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) EXECUTE {NAME}{_values(types)}"
+        explain = f"EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) EXECUTE {NAME}{values_for(types)}"
         own = await connection.fetchval(explain)
         await connection.execute(DEAR)
         bound = await connection.fetchval(explain)
@@ -141,7 +141,7 @@ async def _planned(
         return Planned(statement=name, error=f"{type(error).__name__}: {error}"[:200])
     finally:
         await transaction.rollback()
-        await _forget(connection)
+        await forget(connection)
     return Planned(
         statement=name, all_months=ALL_MONTHS.get(name),
         own=_read(json.loads(own)[0]["Plan"], parents, indexes),
@@ -149,7 +149,7 @@ async def _planned(
     )  # fmt: skip
 
 
-async def _forget(connection: Any) -> None:
+async def forget(connection: Any) -> None:
     """A prepared statement outlives its transaction, and need not be there."""
     transaction = connection.transaction()
     await transaction.start()
@@ -162,7 +162,7 @@ async def _forget(connection: Any) -> None:
         await transaction.rollback()
 
 
-def _values(types: list[str]) -> str:
+def values_for(types: list[str]) -> str:
     """Ten days of last month for whoever asks: times are pairs of a range's ends, dates its month."""
     month = (datetime.now(UTC).date().replace(day=1) - timedelta(days=1)).replace(day=1)
     times = [f"{month} 00:00Z", f"{month + timedelta(days=9)} 00:00Z"]

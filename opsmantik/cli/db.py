@@ -6,12 +6,15 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from opsmantik import settings as environment
 from opsmantik.errors import DatabaseUnavailable, SettingsError
+
+if TYPE_CHECKING:
+    from opsmantik.db.distribute import Finding, Judged
 
 DATABASE_SECONDS = 60
 TRIES = 5
@@ -63,6 +66,77 @@ def plan(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] 
         typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
     else:
         show(found, Console())
+
+
+@app.command()
+def distribute(
+    check: Annotated[
+        bool, typer.Option("--check", help="Say what stands in the way, and do nothing.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the statements, and do nothing.")] = False,
+) -> None:
+    """Spread the schema over several servers by site, where the extension Citus is; the servers are made known before."""
+    from opsmantik.db import distribute as spreading
+    from opsmantik.db import embedded
+
+    settings = environment.load()
+    embedded.require_running(settings)
+    owner = embedded.database_urls(settings)[0]
+    if check:
+        judged, found, notes = asyncio.run(_judge(owner))
+        for finding in found:
+            typer.echo(
+                f"{finding.rule}: {finding.object}: {finding.problem}. Remedy: {finding.remedy}", err=True
+            )
+        for note in notes:
+            typer.echo(f"  {note}")
+        places = [table.place for table in judged.tables]
+        counts = ", ".join(
+            f"{places.count(place)} {place}" for place in ("distributed", "reference", "local")
+        )
+        typer.echo(
+            f"{len(places)} tables ({counts}), {len(judged.references)} foreign keys: {len(found)} findings."
+        )
+        if judged.citus is None:
+            typer.echo("The extension citus is not in this database.")
+        raise typer.Exit(1 if found else 0)
+    for statement in asyncio.run(_distribute(owner, dry_run)):
+        typer.echo(f"{statement};")
+    if not dry_run:
+        typer.echo(f"-- done: every site's rows lie together ({spreading.COLUMN})")
+
+
+async def _judge(owner: str) -> tuple[Judged, list[Finding], list[str]]:
+    """The catalogue's word on the schema, and the planner's on the contracts."""
+    import asyncpg
+
+    from opsmantik.audit.spread import contracts
+    from opsmantik.db.distribute import judge
+
+    connection = await asyncpg.connect(owner)
+    try:
+        async with connection.transaction(readonly=True):
+            judged = await judge(connection)
+            findings, notes, planned = await contracts(connection, judged.tables)
+    finally:
+        await connection.close()
+    said = [f"{planned} statements of contracts were planned", *judged.notes, *notes]
+    return judged, [*judged.findings, *findings], said
+
+
+async def _distribute(owner: str, dry_run: bool) -> list[str]:
+    import asyncpg
+
+    from opsmantik.db.distribute import afterwards, distribute, judge, statements
+
+    connection = await asyncpg.connect(owner)
+    try:
+        judged = await judge(connection)
+        if dry_run:
+            return statements(judged) + afterwards(await connection.fetchval("SELECT current_database()"))
+        return await distribute(connection, judged)
+    finally:
+        await connection.close()
 
 
 async def bring_up_to_date(

@@ -446,7 +446,8 @@ def _offset(name: str, at: datetime) -> int:
 
 async def _role(app: str) -> Line:
     try:
-        connection = await asyncpg.connect(app, timeout=SECONDS)
+        # Without a name, which a pooler might keep for the next one.
+        connection = await asyncpg.connect(app, timeout=SECONDS, statement_cache_size=0)
     except (*UNREACHABLE, asyncpg.PostgresError) as error:
         return Line(
             "bad",
@@ -461,6 +462,32 @@ async def _role(app: str) -> Line:
     finally:
         await connection.close()
     return Line("ok", "role", "the application's role is bound by row security")
+
+
+async def _standby(settings: Settings) -> ManyLines:
+    """Only where one is set: without, there is nothing to say."""
+    if settings.read_database_url is None:
+        return
+    try:
+        connection = await asyncpg.connect(
+            settings.read_database_url, timeout=SECONDS, statement_cache_size=0
+        )
+    except (*UNREACHABLE, asyncpg.PostgresError) as error:
+        yield Line(
+            "bad", "standby", f"{type(error).__name__}: {error}"[:200],
+            "Is it up, and OPSMANTIK_READ_DATABASE_URL right? Until then the primary answers everything.",
+        )  # fmt: skip
+        return
+    try:
+        if await connection.fetchval("SELECT pg_is_in_recovery()"):
+            yield Line("ok", "standby", "it follows a primary; people's pages read from it")
+        else:
+            yield Line(
+                "bad", "standby", "it follows nobody: it is no standby, and nothing is read from it",
+                "Point OPSMANTIK_READ_DATABASE_URL at a streaming standby, or unset it.",
+            )  # fmt: skip
+    finally:
+        await connection.close()
 
 
 async def _mail(settings: Settings) -> ManyLines:
@@ -522,4 +549,5 @@ FURTHER: Final[dict[str, Callable[[Settings], ManyLines]]] = {
     "database": _database,
     "mail": _mail,
     "valkey": _valkey,
+    "standby": _standby,
 }

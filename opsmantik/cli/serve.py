@@ -38,7 +38,7 @@ def serve(
     import uvicorn
     import uvloop
 
-    from opsmantik.cli import logs
+    from opsmantik.cli import ending, logs
     from opsmantik.db import embedded
     from opsmantik.web.app import create_app
 
@@ -61,7 +61,7 @@ def serve(
         timeout_graceful_shutdown=DRAIN_SECONDS,
         backlog=BACKLOG,
     )
-    server = uvicorn.Server(config)
+    server = ending.Server(config)
     signal.signal(signal.SIGTERM, _end)  # uvicorn drains first, then gives the signal back to us
     gc.collect()
     gc.freeze()  # what is loaded by now stays: no collection need look at it again

@@ -51,6 +51,8 @@ LONGEST_CLICK_AGE: Final = timedelta(days=90)
 """Google takes no conversion for an older click."""
 AFTER_CLICK: Final = timedelta(seconds=1)
 """A conversion must not precede its click, and times are sent in whole seconds."""
+WITHOUT_CLICK: Final = frozenset({"meta", "webhook"})
+"""Adapters that take a conversion without an ad click's id: one finds people by contact data, the other is the site's own."""
 EACH_CYCLE: Final = timedelta(seconds=1)
 """Google takes a click and a second once, also under another order id: a lead that is sealed again is a second later."""
 Weights = Mapping[str | None, Decimal | None]
@@ -94,6 +96,8 @@ class SealedLead(msgspec.Struct, frozen=True, kw_only=True):
     conversion_time: str
     """The site's policy: intent or decision."""
     undo_minutes: int
+    needs_click: bool = True
+    """Whether the platform finds people by ad clicks; see :data:`WITHOUT_CLICK`."""
     weights: Weights = WEIGHTS
     """The site's; see :func:`weights_of`."""
     now: datetime
@@ -165,15 +169,15 @@ def _weight(given: Mapping[str, Any], stage: str | None) -> Decimal | None:
 
 def skip_of(lead: SealedLead, due_at: datetime) -> Skip | None:
     """Why this lead must not be sent; None if it may. Age is measured at the earliest moment of sending."""
-    if lead.click is None:
+    if lead.click is None and lead.needs_click:
         return Skip.NO_CLICK_ID
-    if _TEST_CLICK.match(lead.click.id):
+    if lead.click is not None and _TEST_CLICK.match(lead.click.id):
         return Skip.TEST_CLICK
     if lead.consent_marketing is False or (
         lead.consent_marketing is None and lead.consent_mode == "required"
     ):
         return Skip.NO_CONSENT
-    if due_at - lead.click.at > LONGEST_CLICK_AGE:
+    if due_at - (lead.click.at if lead.click else lead.tapped_at) > LONGEST_CLICK_AGE:
         return Skip.TOO_OLD
     return Skip.VALUE_UNKNOWN if worth_of(lead)[0] is None else None
 

@@ -103,7 +103,9 @@ async def ensure_app_role(connection: Any, password: str) -> None:
 async def _set_limits(connection: Any) -> None:
     """What each of its connections begins with, wherever it comes from: a pooler passes on no settings of ours."""
     wanted = {"statement_timeout": str(int(STATEMENT_SECONDS * 1000)), **ROLE_SETTINGS}
-    kept = await connection.fetchval("SELECT coalesce(rolconfig, '{}') FROM pg_roles WHERE rolname = $1", APP_ROLE)
+    kept = await connection.fetchval(
+        "SELECT coalesce(rolconfig, '{}') FROM pg_roles WHERE rolname = $1", APP_ROLE
+    )
     for name, value in wanted.items():
         # One that is set already stays: somebody may have chosen it.
         if not any(each.startswith(f"{name}=") for each in kept):

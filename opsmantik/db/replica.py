@@ -24,6 +24,8 @@ log = structlog.get_logger()
 
 # A standby that failed is left alone for so long.
 REST_SECONDS = 5.0
+# One that takes longer to say where it is, is not there.
+READY_SECONDS = 1.0
 ZERO = "0/0"
 
 PLACE = "SELECT pg_current_wal_insert_lsn()::text"
@@ -123,23 +125,26 @@ class Replica:
 
     async def _ready(self, lent: Any, needed: str, after: str) -> Any:
         """The borrowed connection if the standby is there and far enough; if not, it is given back, and None."""
+        connection = None
         try:
-            if not self._is_open:
-                await self._standby.open()
-                self._is_open = True
-            connection = await lent.__aenter__()
-        except DatabaseUnavailable as lost:
-            self._rest(lost)
-            return None
-        try:
-            if await connection.fetchval(REPLAYED, needed, after):
-                return connection
+            async with asyncio.timeout(READY_SECONDS):
+                if not self._is_open:
+                    await self._standby.open()
+                    self._is_open = True
+                connection = await lent.__aenter__()
+                if await connection.fetchval(REPLAYED, needed, after):
+                    return connection
         except asyncpg.DataError:  # no place in any log: somebody has written it themselves
             pass
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as lost:
+        except TimeoutError as frozen:
+            if connection is not None:
+                connection.terminate()  # or giving it back would wait for it
+            self._rest(frozen)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DatabaseUnavailable) as lost:
             self._rest(lost)
-        with suppress(DatabaseUnavailable):
-            await lent.__aexit__(None, None, None)
+        if connection is not None:
+            with suppress(DatabaseUnavailable):
+                await lent.__aexit__(None, None, None)
         return None
 
     def _rest(self, why: BaseException) -> None:

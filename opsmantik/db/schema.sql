@@ -286,7 +286,7 @@ BEGIN
     IF p_actor IS NULL OR site_role(p_site) IS NULL THEN
         RETURN NULL;
     END IF;
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     RETURN (SELECT coalesce(nullif(u.name, ''), u.email) FROM users u WHERE u.id = p_actor
         AND EXISTS (SELECT FROM intent_actions a WHERE a.site_id = p_site AND a.actor = p_actor));
 END
@@ -682,7 +682,7 @@ CREATE FUNCTION public.batch_file(p_site uuid, p_batch uuid) RETURNS jsonb
     AS $$
 BEGIN
     PERFORM conversion_keeper(p_site);
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     RETURN carried_contents(p_site, p_batch);
 END
 $$;
@@ -693,7 +693,7 @@ CREATE FUNCTION public.batch_rows(p_site uuid, p_batch uuid) RETURNS jsonb
     AS $$
 BEGIN
     PERFORM conversion_keeper(p_site);
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     RETURN batch_contents(p_site, p_batch);
 END
 $$;
@@ -1532,7 +1532,7 @@ CREATE FUNCTION public.conversion_secret(p_site uuid, OUT secret bytea, OUT key_
     AS $$
 BEGIN
     PERFORM conversion_keeper(p_site);
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     SELECT r.secret, r.key_id, r.connected_by INTO conversion_secret.secret, conversion_secret.key_id, conversion_secret.connected_by
     FROM conversion_routes r WHERE r.site_id = p_site;
 END
@@ -1674,8 +1674,8 @@ BEGIN
     INSERT INTO site_origins (site_id, origin) SELECT p_id, o FROM unnest(p_origins) o ON CONFLICT DO NOTHING;
     PERFORM pg_notify('opsmantik_sites', p_id::text);
     -- From here on the site is one of the asker's, also to the log.
-    PERFORM set_config('app.sites',
-        (coalesce(nullif(current_setting('app.sites', true), ''), '{}')::uuid[] || p_id)::text, true);
+    EXECUTE format('SET LOCAL app.sites = %L',
+        coalesce(nullif(current_setting('app.sites', true), ''), '{}')::uuid[] || p_id);
     PERFORM note_act(p_id, gen_random_uuid(), 'site.create', p_name, jsonb_build_object('domain', p_domain));
     RETURN p_id;
 END
@@ -3496,7 +3496,7 @@ CREATE FUNCTION public.ingest_call_secrets() RETURNS TABLE(site_id uuid, unsigne
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     RETURN QUERY
     SELECT s.id, s.unsigned_calls, c.id, c.key_id, c.secret FROM sites s LEFT JOIN call_secrets c ON c.site_id = s.id
     WHERE c.id IS NOT NULL OR NOT s.unsigned_calls ORDER BY s.id, c.place;
@@ -3638,7 +3638,7 @@ CREATE FUNCTION public.invite_by_link(p_hash bytea) RETURNS TABLE(site_name text
 DECLARE
     v_invite invites;
 BEGIN
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     v_invite := invite_of(p_hash);
     RETURN QUERY
         SELECT s.name, v_invite.email, v_invite.role, coalesce(nullif(u.name, ''), u.email), v_invite.expires_at,
@@ -3768,7 +3768,8 @@ BEGIN
         RETURN;
     END IF;
     INSERT INTO profiles (id) VALUES (p_user);
-    PERFORM set_config('app.person', p_user::text, true), set_config('app.address', coalesce(p_address, ''), true);
+    EXECUTE format('SET LOCAL app.person = %L', p_user);
+    EXECUTE format('SET LOCAL app.address = %L', coalesce(p_address, ''));
     outcome := take_invite(v_invite, p_user, p_act);
     site := v_invite.site_id;
 END
@@ -3916,7 +3917,7 @@ CREATE FUNCTION public.lead_cases(p_site uuid, p_calls uuid[], p_lock boolean) R
     FROM lead_cases_v2(p_site, p_calls, p_lock) x
 $$;
 
-CREATE FUNCTION public.lead_cases_v2(p_site uuid, p_calls uuid[], p_lock boolean) RETURNS TABLE(call_id uuid, version integer, status text, merged_into uuid, occurred_at timestamp with time zone, confirmed_at timestamp with time zone, note text, stage text, sale_at timestamp with time zone, sale_amount numeric, currency text, click_id text, click_id_kind text, gclid text, wbraid text, gbraid text, clicked_at timestamp with time zone, consent_marketing boolean, cycles integer, site_currency text, consent_mode text, conversion_time text, undo_minutes integer, latest_action text, latest_kind text, latest_actor uuid, latest_name text, latest_at timestamp with time zone, undo_id uuid, undo_action text, undo_before text, now timestamp with time zone, stage_weights jsonb)
+CREATE FUNCTION public.lead_cases_v2(p_site uuid, p_calls uuid[], p_lock boolean) RETURNS TABLE(call_id uuid, version integer, status text, merged_into uuid, occurred_at timestamp with time zone, confirmed_at timestamp with time zone, note text, stage text, sale_at timestamp with time zone, sale_amount numeric, currency text, click_id text, click_id_kind text, gclid text, wbraid text, gbraid text, clicked_at timestamp with time zone, consent_marketing boolean, cycles integer, site_currency text, consent_mode text, conversion_time text, undo_minutes integer, latest_action text, latest_kind text, latest_actor uuid, latest_name text, latest_at timestamp with time zone, undo_id uuid, undo_action text, undo_before text, now timestamp with time zone, stage_weights jsonb, sends_by text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
@@ -3934,7 +3935,8 @@ BEGIN
         (SELECT count(*)::integer FROM conversions v WHERE v.site_id = c.site_id AND v.call_id = c.id),
         t.currency, t.consent_mode, t.conversion_time, t.undo_minutes,
         l.action, l.actor_kind, l.actor, coalesce(nullif(u.name, ''), u.email, l.key_name), l.at,
-        d.id, d.action, d.before::text, now(), t.config -> 'stage_weights'
+        d.id, d.action, d.before::text, now(), t.config -> 'stage_weights',
+        (SELECT r.adapter FROM conversion_routes r WHERE r.site_id = c.site_id)
     FROM calls c JOIN sites t ON t.id = c.site_id
     LEFT JOIN sessions s
         ON s.site_id = c.site_id AND s.created_month = c.matched_session_month AND s.id = c.matched_session_id
@@ -4657,11 +4659,11 @@ BEGIN
     IF session_user <> current_user AND NOT coalesce(p_site = ANY (nullif(current_setting('app.sites', true), '')::uuid[]), false) THEN
         RAISE EXCEPTION 'not a site of the asker''s' USING ERRCODE = 'insufficient_privilege';
     END IF;
-    PERFORM set_config('app.maintenance', 'on', true);
+    SET LOCAL app.maintenance = 'on';
     INSERT INTO site_acts (site_id, id, actor, actor_name, address, action, subject, detail)
     VALUES (p_site, p_id, v_actor, coalesce(v_name, 'upkeep'), nullif(current_setting('app.address', true), ''), p_action,
         left(p_subject, 300), coalesce(p_detail, '{}'));
-    PERFORM set_config('app.maintenance', coalesce(v_before, ''), true);
+    EXECUTE format('SET LOCAL app.maintenance = %L', coalesce(v_before, ''));
 END
 $$;
 
@@ -4971,7 +4973,7 @@ DECLARE
     v_role text := coalesce(site_role(p_site), '');
     v_person uuid := nullif(current_setting('app.person', true), '')::uuid;
 BEGIN
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     RETURN QUERY
         SELECT o.offered_to, coalesce(nullif(t.name, ''), t.email), coalesce(nullif(f.name, ''), f.email), o.offered_at, o.expires_at
         FROM ownership_offers o JOIN users t ON t.id = o.offered_to JOIN users f ON f.id = o.offered_by
@@ -5018,7 +5020,7 @@ CREATE FUNCTION public.person_sizes(p_site uuid, p_sessions uuid[], p_months dat
     AS $$
 BEGIN
     PERFORM privacy_keeper(p_site);
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     RETURN QUERY
     SELECT 'sessions', k.created_month, count(*) FROM session_keys k WHERE k.site_id = p_site AND k.id = ANY (p_sessions) GROUP BY 2
     UNION ALL
@@ -5159,7 +5161,7 @@ DECLARE
     v_first record;
 BEGIN
     PERFORM conversion_keeper(p_site);
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     SELECT r.* INTO v_route FROM conversion_routes r WHERE r.site_id = p_site;
     SELECT owed_step(v) AS kind, CASE WHEN owed_step(v) <> 'new' THEN v.sent_to END AS sent_to INTO v_first FROM conversions v
     WHERE v.site_id = p_site AND v.next_at <= now() AND v.batch_id IS NULL
@@ -5214,7 +5216,7 @@ CREATE FUNCTION public.pull_batches(p_site uuid) RETURNS SETOF jsonb
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     RETURN QUERY SELECT carried_contents(b.site_id, b.id) FROM conversion_batches b
     WHERE b.site_id = p_site AND b.adapter = 'file' AND b.created_name IS NULL AND b.state IN ('open', 'sent')
     ORDER BY b.created_at, b.id;
@@ -5226,7 +5228,7 @@ CREATE FUNCTION public.pull_route(p_public_id text, OUT site_id uuid, OUT secret
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     SELECT r.site_id, r.secret, r.key_id, r.is_on AND t.disabled_at IS NULL
     INTO pull_route.site_id, pull_route.secret, pull_route.key_id, pull_route.is_on
     FROM sites t JOIN conversion_routes r ON r.site_id = t.id
@@ -5239,7 +5241,7 @@ CREATE FUNCTION public.pull_sites() RETURNS SETOF uuid
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     RETURN QUERY SELECT r.site_id FROM conversion_routes r WHERE r.adapter = 'file' AND (r.destination ? 'pull' OR EXISTS (
         SELECT FROM conversion_batches b WHERE b.site_id = r.site_id AND b.state = 'sent' AND b.adapter = 'file'));
 END
@@ -5763,6 +5765,7 @@ $_$;
 CREATE FUNCTION public.refresh_consent(p_site uuid, p_conversions uuid[]) RETURNS uuid[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_custom_plan'
     AS $$
 DECLARE
     v_calls uuid[] := ARRAY(SELECT v.call_id FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (p_conversions)
@@ -6050,7 +6053,7 @@ DECLARE
     v_before timestamptz := kept_since(p_months);
 BEGIN
     PERFORM privacy_keeper(p_site);
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     RETURN QUERY SELECT v_before,
         (SELECT count(*) FROM session_keys k WHERE k.site_id = p_site AND k.created_month < (v_before AT TIME ZONE 'UTC')::date),
         (SELECT count(*) FROM calls c WHERE c.site_id = p_site AND c.created_at < v_before),
@@ -6390,7 +6393,7 @@ BEGIN
     IF coalesce(site_role(p_site), '') NOT IN ('platform_admin', 'owner', 'admin', 'operator', 'analyst') THEN
         RAISE EXCEPTION 'the asker sees nothing of this site' USING ERRCODE = 'insufficient_privilege';
     END IF;
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
 END
 $$;
 
@@ -6419,6 +6422,15 @@ CREATE FUNCTION public.search_tokens(p_site uuid, p_created_at timestamp with ti
         SELECT '^' || left(w.word, n)
         FROM unnest(string_to_array(p_words, ' ')) AS w (word), generate_series(1, least(2, length(w.word))) n) t
     WHERE t.name IS NOT NULL
+$$;
+
+CREATE FUNCTION public.see_all_sites() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    SET LOCAL app.maintenance = 'on';
+END
 $$;
 
 CREATE FUNCTION public.see_sign_in(p_token_hash bytea, p_due interval) RETURNS void
@@ -6728,7 +6740,7 @@ CREATE FUNCTION public.share_maker_name(p_site uuid, p_maker uuid) RETURNS text
     AS $$
 BEGIN
     PERFORM share_keeper(p_site);
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     RETURN (SELECT coalesce(nullif(u.name, ''), u.email) FROM users u WHERE u.id = p_maker
         AND EXISTS (SELECT FROM share_links k WHERE k.site_id = p_site AND k.created_by = p_maker));
 END
@@ -6849,7 +6861,7 @@ BEGIN
     IF coalesce(site_role(p_site), '') NOT IN ('platform_admin', 'owner', 'admin') THEN
         RETURN;
     END IF;
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     RETURN QUERY
         SELECT i.id, i.email, i.role, i.turn, i.created_at, i.expires_at, i.sent_at, i.sent_count,
             coalesce(nullif(u.name, ''), u.email), invite_state(i)
@@ -7115,7 +7127,7 @@ BEGIN
         RETURN 'member';
     END IF;
     -- From here on the site is one of theirs, also to the log.
-    PERFORM set_config('app.sites', ARRAY[p_invite.site_id]::text, true);
+    EXECUTE format('SET LOCAL app.sites = %L', ARRAY[p_invite.site_id]);
     PERFORM note_act(p_invite.site_id, p_act, 'members.join', p_invite.email, jsonb_build_object('role', p_invite.role,
         'invited_by', (SELECT u.email FROM users u WHERE u.id = p_invite.invited_by)));
     RETURN 'joined';
@@ -7164,37 +7176,42 @@ CREATE FUNCTION public.unfolded_leads(p_site uuid) RETURNS uuid[]
 CREATE FUNCTION public.unfolded_visitors(p_site uuid, p_zone text) RETURNS TABLE(day date, dimension text, key text, is_paid boolean, visitors integer)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_custom_plan'
     AS $$
 #variable_conflict use_column
 DECLARE
+    v_from timestamptz;
+    v_to timestamptz;
     v_first date;
     v_last date;
+    v_visitors text[];
 BEGIN
     -- In a function's body of its own, not in the statement of whoever reads: planning it costs ten times what reading
     -- a month of counters does, and most of the time there is nothing here.
     IF NOT EXISTS (SELECT FROM counter_journal j WHERE j.site_id = p_site) THEN
         RETURN;
     END IF;
-    -- As values, not as a question in the query: the months are then picked once, not for every visitor.
-    SELECT date_trunc('month', (min(e.at) - interval '26 hours') AT TIME ZONE 'UTC')::date,
-        date_trunc('month', (max(e.at) + interval '26 hours') AT TIME ZONE 'UTC')::date
-    INTO v_first, v_last
-    FROM counter_journal j CROSS JOIN LATERAL unnest(j.entries) e WHERE j.site_id = p_site AND e.kind = 'session';
+    -- As values, not as questions in the query, and planned each time: a plan that was made for whichever site asked first,
+    -- perhaps a new one for which any index will do, would read a large site's whole month, once for every visitor.
+    SELECT min(e.at) - interval '26 hours', max(e.at) + interval '26 hours', array_agg(DISTINCT e.visitor)
+    INTO v_from, v_to, v_visitors
+    FROM counter_journal j CROSS JOIN LATERAL unnest(j.entries) e
+    WHERE j.site_id = p_site AND e.kind = 'session' AND e.visitor IS NOT NULL;
+    v_first := date_trunc('month', v_from AT TIME ZONE 'UTC')::date;
+    v_last := date_trunc('month', v_to AT TIME ZONE 'UTC')::date;
     RETURN QUERY WITH told AS (
         SELECT e.visitor, (e.at AT TIME ZONE p_zone)::date AS day, hour_key(e.at, p_zone) AS hour,
-            min(e.at) AS at, sum(e.n) AS n, coalesce(sum(e.n) FILTER (WHERE e.is_paid), 0) AS paid
+            sum(e.n) AS n, coalesce(sum(e.n) FILTER (WHERE e.is_paid), 0) AS paid
         FROM counter_journal j CROSS JOIN LATERAL unnest(j.entries) e
         WHERE j.site_id = p_site AND e.kind = 'session' AND e.visitor IS NOT NULL GROUP BY 1, 2, 3
-    ), told_days AS (
-        SELECT visitor, day, min(at) AS at, sum(n) AS n, sum(paid) AS paid FROM told GROUP BY 1, 2
     ), found AS MATERIALIZED (
-        SELECT d.visitor, d.day, hour_key(s.created_at, p_zone) AS hour, count(*) AS n, count(*) FILTER (WHERE s.is_paid) AS paid
-        FROM told_days d CROSS JOIN LATERAL (
-            -- by the visitor alone, and then the rest: with the time beside it the planner takes the index of times
-            SELECT x.created_at, x.is_paid FROM sessions x WHERE x.site_id = p_site AND x.fingerprint = d.visitor
-              AND x.created_month BETWEEN v_first AND v_last OFFSET 0) s
-        WHERE s.created_at BETWEEN d.at - interval '26 hours' AND d.at + interval '26 hours'
-          AND (s.created_at AT TIME ZONE p_zone)::date = d.day
+        SELECT s.visitor, (s.created_at AT TIME ZONE p_zone)::date AS day, hour_key(s.created_at, p_zone) AS hour,
+            count(*) AS n, count(*) FILTER (WHERE s.is_paid) AS paid
+        FROM (
+            -- by the visitors alone, and then the rest: with the time beside them the planner takes the index of times
+            SELECT x.fingerprint AS visitor, x.created_at, x.is_paid FROM sessions x
+            WHERE x.site_id = p_site AND x.fingerprint = ANY (v_visitors) AND x.created_month BETWEEN v_first AND v_last OFFSET 0) s
+        WHERE s.created_at BETWEEN v_from AND v_to
         GROUP BY 1, 2, 3
     ), both_sides AS (
         -- side by side, not joined: the planner cannot know how many these are, and would compare each with each
@@ -7202,9 +7219,10 @@ BEGIN
         UNION ALL SELECT visitor, day, hour, 0, 0, n, paid FROM found
     ), steps AS (
         SELECT day, NULL::text AS hour, sum(n) AS n, sum(paid) AS paid, sum(now_n) AS now_n, sum(now_paid) AS now_paid
-        FROM both_sides GROUP BY visitor, day
+        FROM both_sides GROUP BY visitor, day HAVING sum(n) <> 0 OR sum(paid) <> 0  -- else nothing has changed there
         UNION ALL
         SELECT day, hour, sum(n), sum(paid), sum(now_n), sum(now_paid) FROM both_sides GROUP BY visitor, day, hour
+        HAVING sum(n) <> 0 OR sum(paid) <> 0
     )
     SELECT t.day, CASE WHEN t.hour IS NULL THEN 'visitor' ELSE 'visitor_hour' END, coalesce(t.hour, ''), w.is_paid,
         sum(CASE WHEN w.is_paid THEN (t.now_paid > 0)::integer - (t.now_paid - t.paid > 0)::integer
@@ -7310,7 +7328,8 @@ BEGIN
     DELETE FROM sign_ins WHERE user_id = v_user;
     DELETE FROM one_time_links WHERE user_id = v_user AND token_hash <> p_link_hash;
     -- The link says who acts.
-    PERFORM set_config('app.person', v_user::text, true), set_config('app.address', p_address, true);
+    EXECUTE format('SET LOCAL app.person = %L', v_user);
+    EXECUTE format('SET LOCAL app.address = %L', coalesce(p_address, ''));
     PERFORM note_act(NULL, p_note, 'account.password_reset', NULL, '{}');
     RETURN true;
 END
@@ -10548,6 +10567,8 @@ REVOKE ALL ON FUNCTION public.search_text(p_text text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.search_token(p_site uuid, p_name text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.search_tokens(p_site uuid, p_created_at timestamp with time zone, p_decided_at timestamp with time zone, p_status text, p_action text, p_captured_by text, p_is_paid boolean, p_has_click_id boolean, p_source text, p_channel text, p_campaign text, p_keyword text, p_matchtype text, p_place text, p_device text, p_page text, p_words text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.see_all_sites() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.see_sign_in(p_token_hash bytea, p_due interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.see_sign_in(p_token_hash bytea, p_due interval) TO opsmantik_app;

@@ -13,7 +13,7 @@ from typing import Any, Final
 # With nothing under way: ask after so many seconds, again each second, and give up after the last.
 IDLE_SECONDS: Final = 4
 ASKS: Final = 2
-# With something under way: it has to be acknowledged, by the other machine itself and not by the server on it, in this time.
+# With something under way: the other machine itself, whatever the server on it does, has to acknowledge it in this time.
 UNACKNOWLEDGED_SECONDS: Final = 6
 
 _OPTIONS: Final = (

@@ -80,6 +80,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     stage_weights: Any
     """As the site's settings have them."""
+    sends_by: str | None
+    """The adapter by which the site's conversions leave; None: none yet."""
 
     @property
     def weights(self) -> Weights:

@@ -287,6 +287,7 @@ def _sealed_lead(case: Case, changes: Changes, *, cycle: int) -> SealedLead:
         conversion_time=case.conversion_time,
         undo_minutes=case.undo_minutes,
         weights=case.weights,
+        needs_click=case.sends_by not in ledger.WITHOUT_CLICK,
         now=case.now,
     )
 

@@ -44,6 +44,9 @@ BUSY = (
     asyncpg.QueryCanceledError,
 )
 TRIES = 3
+# A try that took longer than this waited in vain for a database that is away: whoever waits behind it is told sooner, and
+# comes back, if this one waits no second time.
+VAIN_SECONDS = 1.0
 # More waiting than this and the newcomer is told to come back: memory stays bounded, and so does the wait. One site may
 # hold as many as there are places free: a flood fills half of them, and there is always room for the next site.
 MOST_WAITING = 20_000
@@ -290,6 +293,7 @@ class Writer:
     async def _store(self, items: list[Item]) -> list[str]:
         """The outcome of each item. Halves on an error that is the data's own."""
         for attempt in range(1, TRIES + 1):
+            began = time.perf_counter()
             try:
                 return await self._commit(items)
             except BUSY as busy:
@@ -298,7 +302,7 @@ class Writer:
             except DatabaseUnavailable:
                 # A lost connection does not tell whether the commit went through. Writing again is safe: what is
                 # there already is found to be a duplicate.
-                if attempt == TRIES:
+                if attempt == TRIES or time.perf_counter() - began > VAIN_SECONDS:
                     raise
                 await asyncio.sleep(0.05 * attempt)
             except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, OverflowError) as refused:

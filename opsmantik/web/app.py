@@ -144,6 +144,8 @@ HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 ]
+# What comes next on this connection would come too late: whoever sends it goes to the server that takes over.
+LAST_ANSWER = (b"connection", b"close")
 STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
@@ -259,7 +261,8 @@ class Application:
         pools = {"pages": self._page_database, "events": self._event_database}
         return metrics.Metrics(
             metrics.Sources(
-                settings, self.requests, self.collect.writer, self.collect.pipeline.times, self.live, self.readiness, pools
+                settings, self.requests, self.collect.writer, self.collect.pipeline.times, self.live, self.readiness, pools,
+                self.replica,
             )
         )  # fmt: skip
 
@@ -342,6 +345,8 @@ class Application:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), (request_ids.HEADER, request_id)]
+                if self.readiness.stopping:
+                    message["headers"].append(LAST_ANSWER)
                 route = scope["path"] if is_hot else _route(scope)
                 self.requests.add(route, scope["method"], status, time.perf_counter() - began)
             await send(message)

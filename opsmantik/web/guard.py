@@ -192,7 +192,10 @@ async def remember_place(message: Message, scope: Scope) -> None:
     except DatabaseUnavailable:
         place = UNKNOWN_PLACE
     made = cookie(connection, state.settings, "after", place, AFTER_SECONDS)
-    message["headers"] = [*message.get("headers", ()), (b"set-cookie", made.to_header(header="").strip().encode())]
+    message["headers"] = [
+        *message.get("headers", ()),
+        (b"set-cookie", made.to_header(header="").strip().encode()),
+    ]
 
 
 def recently(connection: Connection, back: str | None = None) -> None:

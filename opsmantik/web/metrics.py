@@ -32,6 +32,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from opsmantik.db.connect import Database
+from opsmantik.db.replica import Replica
 from opsmantik.errors import DatabaseUnavailable
 from opsmantik.ingest.spread import Spread
 from opsmantik.ingest.writer import MOST_WAITING, Writer
@@ -114,6 +115,7 @@ class Sources(NamedTuple):
     live: Live
     readiness: Readiness
     pools: Mapping[str, Database]
+    replica: Replica | None = None
 
 
 class Metrics:
@@ -244,6 +246,13 @@ class _Reading(Collector):
             most.add_metric([name], now.most)
         yield use
         yield most
+        replica = self._sources.replica
+        reads = CounterMetricFamily(
+            "opsmantik_standby_reads", "Readers for whom a standby was asked, by who answered.", labels=["by"]
+        )
+        reads.add_metric(["standby"], replica.served if replica is not None else 0)
+        reads.add_metric(["primary"], replica.passed_on if replica is not None else 0)
+        yield reads
 
     def _of_database(self) -> Iterator[Metric]:
         rows = self.rows or []

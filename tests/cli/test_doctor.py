@@ -44,6 +44,9 @@ CASES = {
     "a webhook": ({"alert_webhook": "https://chat.example/x"}, "alerts", "ok", ""),
     "a mail server that is not there": ({"smtp_url": "smtp://127.0.0.1:1"}, "mail", "bad", "OPSMANTIK_SMTP_URL"),
     "a Valkey that is not there": ({"valkey_url": "valkey://127.0.0.1:1"}, "valkey", "bad", "OPSMANTIK_VALKEY_URL"),
+    "a standby that is not there": (
+        {"read_database_url": "postgresql://n@127.0.0.1:1/n"}, "standby", "bad", "OPSMANTIK_READ_DATABASE_URL",
+    ),
     "keys that are none": ({"encryption_keys": ("none",)}, "keys", "bad", ""),
     "a database that is not there": (
         {"database_url": "postgresql://n@127.0.0.1:1/n", "secret_key": "k" * 40}, "database", "bad", "DATABASE_URL",

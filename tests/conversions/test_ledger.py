@@ -49,6 +49,11 @@ STATES: dict[str, tuple[dict[str, Any], str, str | None]] = {
         {"amount": None, "weights": {**WEIGHTS, None: None}, "click": None}, "skipped", "no_click_id",
     ),
     "no click id": ({"click": None}, "skipped", "no_click_id"),
+    "no click id, to a platform that needs none": ({"click": None, "needs_click": False}, "held", None),
+    "no click id where none is needed, and no consent": (
+        {"click": None, "needs_click": False, "consent_marketing": False}, "skipped", "no_consent",
+    ),
+    "a test click where none is needed": (clicked(CLICKED, "test-1") | {"needs_click": False}, "skipped", "test_click"),
     "no click id and no amount": ({"click": None, "amount": None}, "skipped", "no_click_id"),
     "a test click": (clicked(CLICKED, "TeSter-123"), "skipped", "test_click"),
     "an id with test inside is real": (clicked(CLICKED, "Cj0KtestQ-1"), "held", None),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
+import signal
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -161,6 +164,22 @@ async def test_a_standby_that_goes_away_is_missed_by_nobody(pools: Any, standby:
             await asyncio.sleep(0.1)
 
 
+async def test_a_standby_that_stands_still_costs_a_second_once(pools: Any, standby: Standby) -> None:
+    database, replica = pools
+    await until_replayed(database, ZERO)
+    standby.freeze()
+    try:
+        async with asyncio.timeout(10):
+            assert await where(database, ZERO) == "primary"
+        begin = time.monotonic()
+        assert await where(database, ZERO) == "primary"
+        assert time.monotonic() - begin < 0.9, "it is left alone now"
+    finally:
+        standby.freeze(signal.SIGCONT)
+    replica._rest_until = 0.0
+    await until_replayed(database, ZERO)
+
+
 async def test_a_reader_who_is_ended_half_way_is_told_to_try_again_and_the_primary_answers(
     pools: Any, standby: Standby
 ) -> None:
@@ -200,6 +219,8 @@ async def test_an_operator_sees_what_they_decided_though_the_standby_lags(
         before = two.app.replica.served
         assert status_of(await other.get(asked), lead) == "intent"
         assert two.app.replica.served > before, "who only looks is answered by the standby"
+        told = (await httpx.AsyncClient(base_url=two.base_url).get("/metrics")).text
+        assert re.search(r'opsmantik_standby_reads_total\{by="standby"\} [1-9]', told)
         async with held_back(standby):
             answer = await programs.post(
                 f"{world.path}/intents/{lead}/decisions", {"action": "seal", "version": 1, "amount": 100}

@@ -821,7 +821,7 @@ OWNERS = {
     "search_text", "search_digits", "week_hour", "month_number", "search_token", "search_parts", "search_tokens", "lead_search_rows",
     "unfolded_leads", "fold_leads", "gather_leads", "lead_search_differences", "search_conditions", "by_tokens",
     "count_by_tokens",
-    "search_reader", "view_keeper", "keeps_view",
+    "search_reader", "view_keeper", "keeps_view", "see_all_sites",
     "lock_waiting", "rebuild_counters", "change_site_clock", "lock_counters", "lock_leads",
 }  # fmt: skip
 

@@ -97,7 +97,7 @@ async def test_servers_of_an_older_version_read_the_same_lead(make_desk: Any, ow
         await owner.fetchrow(f"SELECT * FROM {name}($1, ARRAY[$2::uuid], false)", desk.site_id, call)
         for name in ("lead_cases", "lead_cases_v2")
     ]
-    assert set(new.keys()) == {*old.keys(), "stage_weights"}
+    assert set(new.keys()) == {*old.keys(), "stage_weights", "sends_by"}
     assert [value for name, value in old.items() if name != "now"] == [
-        value for name, value in new.items() if name not in ("now", "stage_weights")
+        value for name, value in new.items() if name not in ("now", "stage_weights", "sends_by")
     ]

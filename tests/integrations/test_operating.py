@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -18,6 +19,7 @@ import yaml
 
 from opsmantik import settings
 from opsmantik.cli import COMMANDS
+from tests.web import audits
 from tests.web.browsing import Running, running
 
 ROOT: Final = Path(__file__).parent.parent.parent
@@ -38,8 +40,9 @@ async def web(database: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def told(web: Running) -> dict[str, set[str]]:
+async def told(web: Running, owner: Any) -> dict[str, set[str]]:
     """Every metric that /metrics can tell, with its labels as far as there are samples."""
+    await audits.keep_runs(owner, uuid4(), uuid4())
     await web.browser().get("/healthz")
     text = (await web.browser().get("/metrics")).text
     found: dict[str, set[str]] = {}

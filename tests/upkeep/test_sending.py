@@ -511,6 +511,17 @@ async def test_a_site_without_a_route_queues_and_sends_nothing(make_house: Any) 
     assert (await house.row(call))["state"] == "queued"
 
 
+async def test_a_platform_that_finds_people_otherwise_takes_leads_without_a_click(make_house: Any) -> None:
+    house = await make_house()
+    house.platform.name = "webhook"
+    house.platform.needs_click = False
+    house.sending = Sending(house.database, [house.platform], lambda claimed: None)  # type: ignore[arg-type, return-value]
+    await house.route("webhook")
+    call = await house.sealed("100", visit={"gclid": None})
+    await house.work()
+    assert ((await house.row(call))["state"], (await house.row(call))["click_id"]) == ("accepted", None)
+
+
 async def test_another_way_waits_until_nothing_is_under_way(make_house: Any) -> None:
     house = await make_house()
     house.platform.after = [unsure()]

@@ -50,12 +50,13 @@ async def test_the_examples_with_a_key(web: Any, signed_in: Any, make_world: Any
     names = {
         "OPSMANTIK": web.base_url, "KEY": key.token, "SITE": str(world.site.id), "LEAD": str(world.ids["waiting"]),
     }  # fmt: skip
-    figures, polling, deciding = [
+    figures, polling, deciding, refused = [
         await typed(["bash", "-euc"], text, tmp_path, **names) for text in blocks("api.md", "bash")
     ]
     assert '"sequence"' in figures
     assert polling.strip() == "304"
     assert '"status":"sealed"' in deciding
+    assert '"items":' in refused
 
 
 async def test_the_examples_of_signing(

@@ -596,7 +596,7 @@ def test_the_document_says_for_every_operation_which_scope_opens_it(web: Any) ->
             for method in handler.http_methods:
                 needs[path, method.lower()] = handler.opt.get("needs")
     described = document()
-    assert {"key", "keyHeader", "signedIn"} == set(described["components"]["securitySchemes"])
+    assert {"key", "keyHeader", "signedIn", "pullPassword"} == set(described["components"]["securitySchemes"])
     for path, operations in described["paths"].items():
         for method, operation in operations.items():
             if not operation.get("security"):

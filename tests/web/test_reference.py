@@ -14,7 +14,7 @@ from opsmantik.web.openapi import document
 from opsmantik.web.procedures import TOOLS
 
 DOCUMENT = document()
-METHODS = {"get", "post", "patch", "delete"}
+METHODS = {"get", "post", "put", "patch", "delete"}
 
 
 def references(node: Any) -> Iterator[str]:

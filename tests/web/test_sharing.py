@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
@@ -23,6 +24,7 @@ from tests.web.world import ORGANIC, PAID
 
 pytestmark = pytest.mark.slow
 
+ISTANBUL = ZoneInfo("Europe/Istanbul")
 LINK = re.compile(r'id="share-link"[^>]*>https?://[^/]+(/share/[A-Za-z0-9_-]{43})<')
 
 
@@ -50,9 +52,15 @@ async def shared(web: Any, signed_in: Any, make_world: Any) -> Any:
     return world, browser, await new_link(browser, world.site)
 
 
+def first_day(world: Any) -> date:
+    """The site's own day on which its world begins."""
+    found: date = world.start.astimezone(ISTANBUL).date()
+    return found
+
+
 def days(world: Any) -> str:
     """The words of an address for the day on which all of the world happened, and the day after."""
-    first = world.start.astimezone(UTC).date()
+    first = first_day(world)
     return f"first={first}&last={first + timedelta(days=1)}"
 
 
@@ -132,8 +140,9 @@ async def test_a_link_for_paid_traffic_shows_nothing_else_whatever_is_asked(
 
 async def test_the_chart_s_bars_are_as_high_as_their_figures(shared: Any, web: Any) -> None:
     world, _, link = shared
+    next_noon = datetime.combine(first_day(world) + timedelta(days=1), time(12), ISTANBUL)
     for n in range(6):
-        await world.visit(f"next {n}", world.at(26), ORGANIC)
+        await world.visit(f"next {n}", world.start + timedelta(minutes=n) if n < 3 else next_noon, ORGANIC)
     await world.count()
     html = (await web.browser().get(f"{link}?{days(world)}")).text
     chart = html[html.index("<figure") : html.index("</figure>")]

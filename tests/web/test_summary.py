@@ -94,7 +94,7 @@ async def test_the_loop_of_the_server_sends_what_is_due(
     browser, world, page = reading
     await browser.submit(page, f"{page}/summary", pace="daily", hour="0")
     await owner.execute("UPDATE summary_wishes SET next_at = now() WHERE site_id = $1", world.site.id)
-    assert await web.app._summarizing.turn() == 1 and len(mailbox.mails) == 1
+    assert await web.app.background.summarizing.turn() == 1 and len(mailbox.mails) == 1
 
 
 async def test_who_looks_may_wish_and_a_stranger_may_not(reading: Any, signed_in: Any) -> None:

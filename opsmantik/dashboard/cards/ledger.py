@@ -30,6 +30,8 @@ MOST: Final = 200
 MOST_AT_ONCE: Final = 10_000
 """Conversions that one act is about, and rows that a preview adds up."""
 PREVIEWED: Final = 50
+FEW: Final = 3000
+"""Rows whose leads are looked up one by one in no more time than a page may take."""
 
 State = Literal["held", "queued", "sent", "accepted", "matched", "failed", "retracted", "skipped"]
 Owed = Literal["new", "restate", "retract"]
@@ -289,19 +291,19 @@ async def ledger(
 
 
 async def _rows(connection: Any, site: AskedSite, asked: Asked, limit: int, after: Cursor) -> list[Any]:
-    given = (list(asked.states), *after, limit, asked.reason, asked.kind)
+    given = (list(asked.states), *after, limit, _kinds(asked), asked.reason)
     found: list[Any]
     if asked.named is not None:
         name = asked.named.lower()
         found = await connection.fetch(SQL.ledger_named, site.id, *given, name, _uuid(asked.named))
-    elif asked.over is not None and asked.by_captured:
-        found = await connection.fetch(SQL.ledger_captured, site.id, *given, *asked.over)
     elif asked.over is not None:
-        found = await connection.fetch(SQL.ledger_decided, site.id, *given, *asked.over)
+        by = "captured" if asked.by_captured else "decided"
+        sql = getattr(SQL, f"ledger_{by}_reason" if asked.reason else f"ledger_{by}")
+        found = await connection.fetch(sql, site.id, *given, *asked.over, FEW)
     elif asked.reason:
         found = await connection.fetch(SQL.ledger_reason, site.id, *given)
     else:
-        found = await connection.fetch(SQL.ledger, site.id, *given)
+        found = await connection.fetch(SQL.ledger, site.id, *given[:-1])
     return found
 
 
@@ -397,17 +399,15 @@ async def matching(connection: Any, site: AskedSite, asked: Asked, *, most: int 
     if asked.named is not None:
         found = await ledger(connection, site, asked, limit=MOST)
         return [each.id for each in found.items]
-    over = asked.over or (None, None)
-    rows = await connection.fetch(
-        SQL.ledger_ids,
-        site.id,
-        list(asked.states),
-        asked.reason,
-        asked.kind,
-        not asked.by_captured,
-        *over,
-        most,
-    )
+    given = (list(asked.states), _kinds(asked), asked.reason, most)
+    if asked.over is not None:
+        rows = await connection.fetch(
+            SQL.ledger_ids_over, site.id, *given, not asked.by_captured, *asked.over
+        )
+    else:
+        rows = await connection.fetch(
+            SQL.ledger_ids_reason if asked.reason else SQL.ledger_ids, site.id, *given
+        )
     return [row["id"] for row in rows]
 
 
@@ -445,6 +445,10 @@ async def batch(
         batch=Batch(**row), outcomes=[Outcome(*each) for each in outcomes], items=items[:limit],
         next_position=items[limit - 1].position if items[limit:] else None,
     )  # fmt: skip
+
+
+def _kinds(asked: Asked) -> list[str]:
+    return [asked.kind] if asked.kind else list(KINDS)
 
 
 def _uuid(text: str) -> UUID | None:

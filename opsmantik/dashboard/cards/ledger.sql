@@ -1,13 +1,13 @@
--- The ledger of site $1 in pages, newest first: rows of these states ($2) after the row ($3, $4), at most $5, of this reason
--- ($6) and kind of click ($7, none: without a click). Each names the index that its order comes from.
+-- The ledger of site $1 in pages, newest first: rows of these states ($2) and kinds of click ($6, none: without a click) after
+-- the row ($3, $4), at most $5, of this reason ($7, null: any). Each state and kind is looked up by itself: there the index has
+-- its rows in the order of the list, and a page costs the same whatever it leaves out.
 
 -- name: ledger
--- By the moment at which the lead was sealed; each state's newest rows from conversions_state_list_idx.
+-- By the moment at which the lead was sealed, of any reason: conversions_state_list_idx.
 WITH page AS (
-    SELECT v.id, v.created_at AS at FROM unnest($2::text[]) AS s (state) CROSS JOIN LATERAL (
+    SELECT v.id, v.created_at AS at FROM unnest($2::text[]) AS s (state) CROSS JOIN unnest($6::text[]) AS k (kind) CROSS JOIN LATERAL (
         SELECT n.id, n.created_at FROM conversions n
-        WHERE n.site_id = $1 AND n.state = s.state AND (n.created_at, n.id) < ($3, $4)
-          AND ($6::text IS NULL OR n.reason = $6) AND ($7::text IS NULL OR coalesce(n.click_id_kind, 'none') = $7)
+        WHERE n.site_id = $1 AND n.state = s.state AND coalesce(n.click_id_kind, 'none') = k.kind AND (n.created_at, n.id) < ($3, $4)
         ORDER BY n.created_at DESC, n.id DESC LIMIT $5) v
     ORDER BY v.created_at DESC, v.id DESC LIMIT $5
 )
@@ -16,32 +16,110 @@ SELECT p.at, r.* FROM page p JOIN conversion_rows r ON r.site_id = $1 AND r.id =
 -- name: ledger_reason
 -- The same of one reason: conversions_reason_list_idx.
 WITH page AS (
-    SELECT v.id, v.created_at AS at FROM conversions v
-    WHERE v.site_id = $1 AND v.reason = $6 AND v.state = ANY ($2) AND (v.created_at, v.id) < ($3, $4)
-      AND ($7::text IS NULL OR coalesce(v.click_id_kind, 'none') = $7)
+    SELECT v.id, v.created_at AS at FROM unnest($2::text[]) AS s (state) CROSS JOIN unnest($6::text[]) AS k (kind) CROSS JOIN LATERAL (
+        SELECT n.id, n.created_at FROM conversions n
+        WHERE n.site_id = $1 AND n.reason = $7 AND n.state = s.state AND coalesce(n.click_id_kind, 'none') = k.kind
+          AND (n.created_at, n.id) < ($3, $4)
+        ORDER BY n.created_at DESC, n.id DESC LIMIT $5) v
     ORDER BY v.created_at DESC, v.id DESC LIMIT $5
 )
 SELECT p.at, r.* FROM page p JOIN conversion_rows r ON r.site_id = $1 AND r.id = p.id ORDER BY p.at DESC, p.id DESC;
 
 -- name: ledger_decided
--- Of leads that were decided in [$8, $9), by that moment: calls_decided_idx.
-WITH page AS (
-    SELECT v.id, c.confirmed_at AS at FROM calls c JOIN conversions v ON v.site_id = c.site_id AND v.call_id = c.id
-    WHERE c.site_id = $1 AND c.confirmed_at >= $8 AND c.confirmed_at < $9 AND c.confirmed_at <= $3
-      AND (c.confirmed_at, v.id) < ($3, $4) AND v.site_id = $1 AND v.state = ANY ($2)
-      AND ($6::text IS NULL OR v.reason = $6) AND ($7::text IS NULL OR coalesce(v.click_id_kind, 'none') = $7)
-    ORDER BY c.confirmed_at DESC, v.id DESC LIMIT $5
+-- Of leads that were decided in [$8, $9), by that moment, which the lead has and not the ledger. Are there at most $10 such rows of any
+-- time, each one's lead is looked up (conversions_state_list_idx); of more, the leads in their order soon fill a page: calls_decided_idx.
+WITH few AS MATERIALIZED (
+    SELECT f.id, f.call_id FROM unnest($2::text[]) AS s (state) CROSS JOIN unnest($6::text[]) AS k (kind) CROSS JOIN LATERAL (
+        SELECT n.id, n.call_id FROM conversions n
+        WHERE n.site_id = $1 AND n.state = s.state AND coalesce(n.click_id_kind, 'none') = k.kind
+        ORDER BY n.created_at DESC, n.id DESC LIMIT $10 + 1) f
+    LIMIT $10 + 1
+), page AS (
+    (SELECT f.id, c.at FROM (SELECT x.id, x.call_id FROM few x ORDER BY x.call_id OFFSET 0) f CROSS JOIN LATERAL (
+        SELECT l.confirmed_at AS at FROM calls l WHERE l.site_id = $1 AND l.id = f.call_id OFFSET 0) c
+    WHERE (SELECT count(*) FROM few) <= $10 AND c.at >= $8 AND c.at < $9 AND (c.at, f.id) < ($3, $4)
+    ORDER BY c.at DESC, f.id DESC LIMIT $5)
+    UNION ALL
+    (SELECT v.id, c.confirmed_at AS at FROM calls c CROSS JOIN LATERAL (
+        SELECT x.id FROM conversions x WHERE x.site_id = $1 AND x.call_id = c.id AND x.state = ANY ($2)
+          AND coalesce(x.click_id_kind, 'none') = ANY ($6) AND $7::text IS NULL OFFSET 0) v
+    WHERE (SELECT count(*) FROM few) > $10 AND c.site_id = $1 AND c.confirmed_at >= $8 AND c.confirmed_at < $9 AND c.confirmed_at <= $3
+      AND (c.confirmed_at, v.id) < ($3, $4)
+    ORDER BY c.confirmed_at DESC, v.id DESC LIMIT $5)
+    ORDER BY at DESC, id DESC LIMIT $5
+)
+SELECT p.at, r.* FROM page p JOIN conversion_rows r ON r.site_id = $1 AND r.id = p.id ORDER BY p.at DESC, p.id DESC;
+
+-- name: ledger_decided_reason
+-- The same of one reason: conversions_reason_list_idx.
+WITH few AS MATERIALIZED (
+    SELECT f.id, f.call_id FROM unnest($2::text[]) AS s (state) CROSS JOIN unnest($6::text[]) AS k (kind) CROSS JOIN LATERAL (
+        SELECT n.id, n.call_id FROM conversions n
+        WHERE n.site_id = $1 AND n.reason = $7 AND n.state = s.state AND coalesce(n.click_id_kind, 'none') = k.kind
+        ORDER BY n.created_at DESC, n.id DESC LIMIT $10 + 1) f
+    LIMIT $10 + 1
+), page AS (
+    (SELECT f.id, c.at FROM (SELECT x.id, x.call_id FROM few x ORDER BY x.call_id OFFSET 0) f CROSS JOIN LATERAL (
+        SELECT l.confirmed_at AS at FROM calls l WHERE l.site_id = $1 AND l.id = f.call_id OFFSET 0) c
+    WHERE (SELECT count(*) FROM few) <= $10 AND c.at >= $8 AND c.at < $9 AND (c.at, f.id) < ($3, $4)
+    ORDER BY c.at DESC, f.id DESC LIMIT $5)
+    UNION ALL
+    (SELECT v.id, c.confirmed_at AS at FROM calls c CROSS JOIN LATERAL (
+        SELECT x.id FROM conversions x WHERE x.site_id = $1 AND x.call_id = c.id AND x.state = ANY ($2)
+          AND coalesce(x.click_id_kind, 'none') = ANY ($6) AND x.reason = $7 OFFSET 0) v
+    WHERE (SELECT count(*) FROM few) > $10 AND c.site_id = $1 AND c.confirmed_at >= $8 AND c.confirmed_at < $9 AND c.confirmed_at <= $3
+      AND (c.confirmed_at, v.id) < ($3, $4)
+    ORDER BY c.confirmed_at DESC, v.id DESC LIMIT $5)
+    ORDER BY at DESC, id DESC LIMIT $5
 )
 SELECT p.at, r.* FROM page p JOIN conversion_rows r ON r.site_id = $1 AND r.id = p.id ORDER BY p.at DESC, p.id DESC;
 
 -- name: ledger_captured
--- Of leads that came in [$8, $9), by that moment: calls_site_created_idx.
-WITH page AS (
-    SELECT v.id, c.created_at AS at FROM calls c JOIN conversions v ON v.site_id = c.site_id AND v.call_id = c.id
-    WHERE c.site_id = $1 AND c.created_at >= $8 AND c.created_at < $9 AND c.created_at <= $3
-      AND (c.created_at, v.id) < ($3, $4) AND v.site_id = $1 AND v.state = ANY ($2)
-      AND ($6::text IS NULL OR v.reason = $6) AND ($7::text IS NULL OR coalesce(v.click_id_kind, 'none') = $7)
-    ORDER BY c.created_at DESC, v.id DESC LIMIT $5
+-- Of leads that came in [$8, $9), by that moment, which the lead has and not the ledger. Are there at most $10 such rows of any
+-- time, each one's lead is looked up (conversions_state_list_idx); of more, the leads in their order soon fill a page: calls_site_created_idx.
+WITH few AS MATERIALIZED (
+    SELECT f.id, f.call_id FROM unnest($2::text[]) AS s (state) CROSS JOIN unnest($6::text[]) AS k (kind) CROSS JOIN LATERAL (
+        SELECT n.id, n.call_id FROM conversions n
+        WHERE n.site_id = $1 AND n.state = s.state AND coalesce(n.click_id_kind, 'none') = k.kind
+        ORDER BY n.created_at DESC, n.id DESC LIMIT $10 + 1) f
+    LIMIT $10 + 1
+), page AS (
+    (SELECT f.id, c.at FROM (SELECT x.id, x.call_id FROM few x ORDER BY x.call_id OFFSET 0) f CROSS JOIN LATERAL (
+        SELECT l.created_at AS at FROM calls l WHERE l.site_id = $1 AND l.id = f.call_id OFFSET 0) c
+    WHERE (SELECT count(*) FROM few) <= $10 AND c.at >= $8 AND c.at < $9 AND (c.at, f.id) < ($3, $4)
+    ORDER BY c.at DESC, f.id DESC LIMIT $5)
+    UNION ALL
+    (SELECT v.id, c.created_at AS at FROM calls c CROSS JOIN LATERAL (
+        SELECT x.id FROM conversions x WHERE x.site_id = $1 AND x.call_id = c.id AND x.state = ANY ($2)
+          AND coalesce(x.click_id_kind, 'none') = ANY ($6) AND $7::text IS NULL OFFSET 0) v
+    WHERE (SELECT count(*) FROM few) > $10 AND c.site_id = $1 AND c.created_at >= $8 AND c.created_at < $9 AND c.created_at <= $3
+      AND (c.created_at, v.id) < ($3, $4)
+    ORDER BY c.created_at DESC, v.id DESC LIMIT $5)
+    ORDER BY at DESC, id DESC LIMIT $5
+)
+SELECT p.at, r.* FROM page p JOIN conversion_rows r ON r.site_id = $1 AND r.id = p.id ORDER BY p.at DESC, p.id DESC;
+
+-- name: ledger_captured_reason
+-- The same of one reason: conversions_reason_list_idx.
+WITH few AS MATERIALIZED (
+    SELECT f.id, f.call_id FROM unnest($2::text[]) AS s (state) CROSS JOIN unnest($6::text[]) AS k (kind) CROSS JOIN LATERAL (
+        SELECT n.id, n.call_id FROM conversions n
+        WHERE n.site_id = $1 AND n.reason = $7 AND n.state = s.state AND coalesce(n.click_id_kind, 'none') = k.kind
+        ORDER BY n.created_at DESC, n.id DESC LIMIT $10 + 1) f
+    LIMIT $10 + 1
+), page AS (
+    (SELECT f.id, c.at FROM (SELECT x.id, x.call_id FROM few x ORDER BY x.call_id OFFSET 0) f CROSS JOIN LATERAL (
+        SELECT l.created_at AS at FROM calls l WHERE l.site_id = $1 AND l.id = f.call_id OFFSET 0) c
+    WHERE (SELECT count(*) FROM few) <= $10 AND c.at >= $8 AND c.at < $9 AND (c.at, f.id) < ($3, $4)
+    ORDER BY c.at DESC, f.id DESC LIMIT $5)
+    UNION ALL
+    (SELECT v.id, c.created_at AS at FROM calls c CROSS JOIN LATERAL (
+        SELECT x.id FROM conversions x WHERE x.site_id = $1 AND x.call_id = c.id AND x.state = ANY ($2)
+          AND coalesce(x.click_id_kind, 'none') = ANY ($6) AND x.reason = $7 OFFSET 0) v
+    WHERE (SELECT count(*) FROM few) > $10 AND c.site_id = $1 AND c.created_at >= $8 AND c.created_at < $9 AND c.created_at <= $3
+      AND (c.created_at, v.id) < ($3, $4)
+    ORDER BY c.created_at DESC, v.id DESC LIMIT $5)
+    ORDER BY at DESC, id DESC LIMIT $5
 )
 SELECT p.at, r.* FROM page p JOIN conversion_rows r ON r.site_id = $1 AND r.id = p.id ORDER BY p.at DESC, p.id DESC;
 
@@ -53,8 +131,8 @@ WITH named AS (
     UNION SELECT v.id FROM conversions v WHERE v.site_id = $1 AND v.id = $9::uuid
 )
 SELECT r.created_at AS at, r.* FROM named n JOIN conversion_rows r ON r.site_id = $1 AND r.id = n.id
-WHERE r.state = ANY ($2) AND (r.created_at, r.id) < ($3, $4) AND ($6::text IS NULL OR r.reason = $6)
-  AND ($7::text IS NULL OR coalesce(r.click_id_kind, 'none') = $7)
+WHERE r.state = ANY ($2) AND (r.created_at, r.id) < ($3, $4) AND ($7::text IS NULL OR r.reason = $7)
+  AND coalesce(r.click_id_kind, 'none') = ANY ($6)
 ORDER BY r.created_at DESC, r.id DESC LIMIT $5;
 
 -- name: ledger_row
@@ -86,14 +164,21 @@ SELECT now() AS as_of, st.sequence FROM site_state st WHERE st.site_id = $1;
 -- name: ledger_parity
 -- Leads that are sealed now, by the site's day ($4: its zone) on which they were decided, in [$2, $3), and what became of each.
 -- A sealed lead without a row was sealed before there was a ledger, unless the log of acts tells of its seal: then nothing
--- explains it (no_row).
+-- explains it (no_row). Most rows are as old as the decision: those are read in one go (conversions_list_idx); where a lead's is
+-- not among them (sealed again by an undo, adopted), it is looked for by the lead.
+WITH near AS MATERIALIZED (
+    SELECT v.call_id, v.state, v.reason FROM conversions v
+    WHERE v.site_id = $1 AND v.created_at >= $2 AND v.created_at < $3 AND v.state <> 'retracted'
+)
 SELECT (c.confirmed_at AT TIME ZONE $4)::date AS day,
-    CASE WHEN v.id IS NOT NULL THEN v.state
+    CASE WHEN coalesce(n.state, v.state) IS NOT NULL THEN coalesce(n.state, v.state)
         WHEN EXISTS (SELECT FROM intent_actions a WHERE a.site_id = c.site_id AND a.call_id = c.id AND a.to_status IN ('sealed', 'conversion'))
             THEN 'no_row' ELSE 'before' END AS state,
-    CASE WHEN v.state IN ('failed', 'skipped') THEN coalesce(v.reason, '') END AS reason, count(*)::integer AS n
-FROM calls c
-LEFT JOIN conversions v ON v.site_id = c.site_id AND v.call_id = c.id AND v.state <> 'retracted'
+    CASE WHEN coalesce(n.state, v.state) IN ('failed', 'skipped') THEN coalesce(n.reason, v.reason, '') END AS reason, count(*)::integer AS n
+FROM calls c LEFT JOIN near n ON n.call_id = c.id
+LEFT JOIN LATERAL (
+    SELECT x.state, x.reason FROM conversions x
+    WHERE n.call_id IS NULL AND x.site_id = $1 AND x.call_id = c.id AND x.state <> 'retracted' OFFSET 0) v ON true
 WHERE c.site_id = $1 AND c.confirmed_at >= $2 AND c.confirmed_at < $3 AND c.status IN ('sealed', 'conversion') AND c.merged_into IS NULL
 GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2, 3;
 
@@ -118,14 +203,29 @@ SELECT r.next_at AS at, r.* FROM (
 JOIN conversion_rows r ON r.site_id = $1 AND r.id = n.id ORDER BY r.next_at, r.id;
 
 -- name: ledger_ids
--- The conversions of these states ($2), reason ($3) and kind of click ($4), decided ($5: else captured) in [$6, $7) where that is
--- given; oldest first, at most $8. For what is done about all that a list shows: conversions_state_list_idx.
+-- The conversions of these states ($2), kinds of click ($3) and reason ($4), oldest first, at most $5. For what is done about all
+-- that a list shows: conversions_state_list_idx.
+SELECT v.id FROM unnest($2::text[]) AS s (state) CROSS JOIN unnest($3::text[]) AS k (kind) CROSS JOIN LATERAL (
+    SELECT n.id, n.created_at FROM conversions n
+    WHERE n.site_id = $1 AND n.state = s.state AND coalesce(n.click_id_kind, 'none') = k.kind AND $4::text IS NULL
+    ORDER BY n.created_at, n.id LIMIT $5) v
+ORDER BY v.created_at, v.id LIMIT $5;
+
+-- name: ledger_ids_reason
+-- The same of one reason: conversions_reason_list_idx.
+SELECT v.id FROM unnest($2::text[]) AS s (state) CROSS JOIN unnest($3::text[]) AS k (kind) CROSS JOIN LATERAL (
+    SELECT n.id, n.created_at FROM conversions n
+    WHERE n.site_id = $1 AND n.reason = $4 AND n.state = s.state AND coalesce(n.click_id_kind, 'none') = k.kind
+    ORDER BY n.created_at, n.id LIMIT $5) v
+ORDER BY v.created_at, v.id LIMIT $5;
+
+-- name: ledger_ids_over
+-- The same of leads that were decided ($6; else: that came) in [$7, $8).
 SELECT v.id FROM conversions v JOIN calls c ON c.site_id = v.site_id AND c.id = v.call_id
-WHERE v.site_id = $1 AND c.site_id = $1 AND v.state = ANY ($2) AND ($3::text IS NULL OR v.reason = $3)
-  AND ($4::text IS NULL OR coalesce(v.click_id_kind, 'none') = $4)
-  AND ($6::timestamptz IS NULL OR CASE WHEN $5 THEN c.confirmed_at ELSE c.created_at END >= $6)
-  AND ($7::timestamptz IS NULL OR CASE WHEN $5 THEN c.confirmed_at ELSE c.created_at END < $7)
-ORDER BY v.created_at, v.id LIMIT $8;
+WHERE v.site_id = $1 AND c.site_id = $1 AND v.state = ANY ($2) AND coalesce(v.click_id_kind, 'none') = ANY ($3)
+  AND ($4::text IS NULL OR v.reason = $4)
+  AND (CASE WHEN $6 THEN c.confirmed_at ELSE c.created_at END) >= $7 AND (CASE WHEN $6 THEN c.confirmed_at ELSE c.created_at END) < $8
+ORDER BY v.created_at, v.id LIMIT $5;
 
 -- name: ledger_able
 -- Of these ($2) those that can be tried again ($3), as retry_conversions has it; else those that can be kept from leaving, as

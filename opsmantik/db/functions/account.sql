@@ -168,7 +168,8 @@ BEGIN
     DELETE FROM sign_ins WHERE user_id = v_user;
     DELETE FROM one_time_links WHERE user_id = v_user AND token_hash <> p_link_hash;
     -- The link says who acts.
-    PERFORM set_config('app.person', v_user::text, true), set_config('app.address', p_address, true);
+    EXECUTE format('SET LOCAL app.person = %L', v_user);
+    EXECUTE format('SET LOCAL app.address = %L', coalesce(p_address, ''));
     PERFORM note_act(NULL, p_note, 'account.password_reset', NULL, '{}');
     RETURN true;
 END

@@ -7,7 +7,7 @@ BEGIN
     IF p_actor IS NULL OR site_role(p_site) IS NULL THEN
         RETURN NULL;
     END IF;
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     RETURN (SELECT coalesce(nullif(u.name, ''), u.email) FROM users u WHERE u.id = p_actor
         AND EXISTS (SELECT FROM intent_actions a WHERE a.site_id = p_site AND a.actor = p_actor));
 END

@@ -71,7 +71,7 @@ RETURNS TABLE (site_id uuid, unsigned_calls boolean, id uuid, key_id text, secre
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 BEGIN
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     RETURN QUERY
     SELECT s.id, s.unsigned_calls, c.id, c.key_id, c.secret FROM sites s LEFT JOIN call_secrets c ON c.site_id = s.id
     WHERE c.id IS NOT NULL OR NOT s.unsigned_calls ORDER BY s.id, c.place;

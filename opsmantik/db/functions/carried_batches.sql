@@ -28,7 +28,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, p
 AS $$
 BEGIN
     PERFORM conversion_keeper(p_site);
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     RETURN carried_contents(p_site, p_batch);
 END
 $$;
@@ -43,7 +43,7 @@ DECLARE
     v_first record;
 BEGIN
     PERFORM conversion_keeper(p_site);
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     SELECT r.* INTO v_route FROM conversion_routes r WHERE r.site_id = p_site;
     SELECT owed_step(v) AS kind, CASE WHEN owed_step(v) <> 'new' THEN v.sent_to END AS sent_to INTO v_first FROM conversions v
     WHERE v.site_id = p_site AND v.next_at <= now() AND v.batch_id IS NULL
@@ -97,7 +97,7 @@ CREATE OR REPLACE FUNCTION pull_route(p_public_id text, OUT site_id uuid, OUT se
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 BEGIN
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     SELECT r.site_id, r.secret, r.key_id, r.is_on AND t.disabled_at IS NULL
     INTO pull_route.site_id, pull_route.secret, pull_route.key_id, pull_route.is_on
     FROM sites t JOIN conversion_routes r ON r.site_id = t.id
@@ -110,7 +110,7 @@ CREATE OR REPLACE FUNCTION pull_batches(p_site uuid) RETURNS SETOF jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 BEGIN
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     RETURN QUERY SELECT carried_contents(b.site_id, b.id) FROM conversion_batches b
     WHERE b.site_id = p_site AND b.adapter = 'file' AND b.created_name IS NULL AND b.state IN ('open', 'sent')
     ORDER BY b.created_at, b.id;
@@ -135,7 +135,7 @@ CREATE OR REPLACE FUNCTION pull_sites() RETURNS SETOF uuid
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp
 AS $$
 BEGIN
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     RETURN QUERY SELECT r.site_id FROM conversion_routes r WHERE r.adapter = 'file' AND (r.destination ? 'pull' OR EXISTS (
         SELECT FROM conversion_batches b WHERE b.site_id = r.site_id AND b.state = 'sent' AND b.adapter = 'file'));
 END

@@ -33,8 +33,9 @@ AS $$ SELECT call_consent(p_site, p_call) IN ('granted', 'implied', 'legacy') $$
 -- For whoever claims conversions to send them, in the same transaction: asks about consent anew, stops those that must
 -- not go out any more (skipped, no_consent, without their click id), and returns those that may. Without this the
 -- constraint lets none of them pass: the ground must have been worked out after the row was due.
+-- Planned each time: by a plan made for a handful, two thousand would be compared with each row of the site.
 CREATE OR REPLACE FUNCTION refresh_consent(p_site uuid, p_conversions uuid[]) RETURNS uuid[]
-LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
     v_calls uuid[] := ARRAY(SELECT v.call_id FROM conversions v WHERE v.site_id = p_site AND v.id = ANY (p_conversions)

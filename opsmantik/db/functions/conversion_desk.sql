@@ -84,7 +84,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, p
 AS $$
 BEGIN
     PERFORM conversion_keeper(p_site);
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     SELECT r.secret, r.key_id, r.connected_by INTO conversion_secret.secret, conversion_secret.key_id, conversion_secret.connected_by
     FROM conversion_routes r WHERE r.site_id = p_site;
 END
@@ -148,7 +148,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, p
 AS $$
 BEGIN
     PERFORM conversion_keeper(p_site);
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     RETURN batch_contents(p_site, p_batch);
 END
 $$;

@@ -141,38 +141,42 @@ AS $$ SELECT CASE WHEN p_dimension IN ('hour', 'visitor_hour', 'waiting') THEN '
 -- Rows with is_paid count those who came at least once by a paid visit; the others count everybody.
 CREATE OR REPLACE FUNCTION unfolded_visitors(p_site uuid, p_zone text)
 RETURNS TABLE (day date, dimension text, key text, is_paid boolean, visitors integer)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_custom_plan
 AS $$
 #variable_conflict use_column
 DECLARE
+    v_from timestamptz;
+    v_to timestamptz;
     v_first date;
     v_last date;
+    v_visitors text[];
 BEGIN
     -- In a function's body of its own, not in the statement of whoever reads: planning it costs ten times what reading
     -- a month of counters does, and most of the time there is nothing here.
     IF NOT EXISTS (SELECT FROM counter_journal j WHERE j.site_id = p_site) THEN
         RETURN;
     END IF;
-    -- As values, not as a question in the query: the months are then picked once, not for every visitor.
-    SELECT date_trunc('month', (min(e.at) - interval '26 hours') AT TIME ZONE 'UTC')::date,
-        date_trunc('month', (max(e.at) + interval '26 hours') AT TIME ZONE 'UTC')::date
-    INTO v_first, v_last
-    FROM counter_journal j CROSS JOIN LATERAL unnest(j.entries) e WHERE j.site_id = p_site AND e.kind = 'session';
+    -- As values, not as questions in the query, and planned each time: a plan that was made for whichever site asked first,
+    -- perhaps a new one for which any index will do, would read a large site's whole month, once for every visitor.
+    SELECT min(e.at) - interval '26 hours', max(e.at) + interval '26 hours', array_agg(DISTINCT e.visitor)
+    INTO v_from, v_to, v_visitors
+    FROM counter_journal j CROSS JOIN LATERAL unnest(j.entries) e
+    WHERE j.site_id = p_site AND e.kind = 'session' AND e.visitor IS NOT NULL;
+    v_first := date_trunc('month', v_from AT TIME ZONE 'UTC')::date;
+    v_last := date_trunc('month', v_to AT TIME ZONE 'UTC')::date;
     RETURN QUERY WITH told AS (
         SELECT e.visitor, (e.at AT TIME ZONE p_zone)::date AS day, hour_key(e.at, p_zone) AS hour,
-            min(e.at) AS at, sum(e.n) AS n, coalesce(sum(e.n) FILTER (WHERE e.is_paid), 0) AS paid
+            sum(e.n) AS n, coalesce(sum(e.n) FILTER (WHERE e.is_paid), 0) AS paid
         FROM counter_journal j CROSS JOIN LATERAL unnest(j.entries) e
         WHERE j.site_id = p_site AND e.kind = 'session' AND e.visitor IS NOT NULL GROUP BY 1, 2, 3
-    ), told_days AS (
-        SELECT visitor, day, min(at) AS at, sum(n) AS n, sum(paid) AS paid FROM told GROUP BY 1, 2
     ), found AS MATERIALIZED (
-        SELECT d.visitor, d.day, hour_key(s.created_at, p_zone) AS hour, count(*) AS n, count(*) FILTER (WHERE s.is_paid) AS paid
-        FROM told_days d CROSS JOIN LATERAL (
-            -- by the visitor alone, and then the rest: with the time beside it the planner takes the index of times
-            SELECT x.created_at, x.is_paid FROM sessions x WHERE x.site_id = p_site AND x.fingerprint = d.visitor
-              AND x.created_month BETWEEN v_first AND v_last OFFSET 0) s
-        WHERE s.created_at BETWEEN d.at - interval '26 hours' AND d.at + interval '26 hours'
-          AND (s.created_at AT TIME ZONE p_zone)::date = d.day
+        SELECT s.visitor, (s.created_at AT TIME ZONE p_zone)::date AS day, hour_key(s.created_at, p_zone) AS hour,
+            count(*) AS n, count(*) FILTER (WHERE s.is_paid) AS paid
+        FROM (
+            -- by the visitors alone, and then the rest: with the time beside them the planner takes the index of times
+            SELECT x.fingerprint AS visitor, x.created_at, x.is_paid FROM sessions x
+            WHERE x.site_id = p_site AND x.fingerprint = ANY (v_visitors) AND x.created_month BETWEEN v_first AND v_last OFFSET 0) s
+        WHERE s.created_at BETWEEN v_from AND v_to
         GROUP BY 1, 2, 3
     ), both_sides AS (
         -- side by side, not joined: the planner cannot know how many these are, and would compare each with each
@@ -180,9 +184,10 @@ BEGIN
         UNION ALL SELECT visitor, day, hour, 0, 0, n, paid FROM found
     ), steps AS (
         SELECT day, NULL::text AS hour, sum(n) AS n, sum(paid) AS paid, sum(now_n) AS now_n, sum(now_paid) AS now_paid
-        FROM both_sides GROUP BY visitor, day
+        FROM both_sides GROUP BY visitor, day HAVING sum(n) <> 0 OR sum(paid) <> 0  -- else nothing has changed there
         UNION ALL
         SELECT day, hour, sum(n), sum(paid), sum(now_n), sum(now_paid) FROM both_sides GROUP BY visitor, day, hour
+        HAVING sum(n) <> 0 OR sum(paid) <> 0
     )
     SELECT t.day, CASE WHEN t.hour IS NULL THEN 'visitor' ELSE 'visitor_hour' END, coalesce(t.hour, ''), w.is_paid,
         sum(CASE WHEN w.is_paid THEN (t.now_paid > 0)::integer - (t.now_paid - t.paid > 0)::integer

@@ -15,8 +15,8 @@ BEGIN
     INSERT INTO site_origins (site_id, origin) SELECT p_id, o FROM unnest(p_origins) o ON CONFLICT DO NOTHING;
     PERFORM pg_notify('opsmantik_sites', p_id::text);
     -- From here on the site is one of the asker's, also to the log.
-    PERFORM set_config('app.sites',
-        (coalesce(nullif(current_setting('app.sites', true), ''), '{}')::uuid[] || p_id)::text, true);
+    EXECUTE format('SET LOCAL app.sites = %L',
+        coalesce(nullif(current_setting('app.sites', true), ''), '{}')::uuid[] || p_id);
     PERFORM note_act(p_id, gen_random_uuid(), 'site.create', p_name, jsonb_build_object('domain', p_domain));
     RETURN p_id;
 END

@@ -41,7 +41,7 @@ BEGIN
     IF coalesce(site_role(p_site), '') NOT IN ('platform_admin', 'owner', 'admin') THEN
         RETURN;
     END IF;
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     RETURN QUERY
         SELECT i.id, i.email, i.role, i.turn, i.created_at, i.expires_at, i.sent_at, i.sent_count,
             coalesce(nullif(u.name, ''), u.email), invite_state(i)
@@ -162,7 +162,7 @@ AS $$
 DECLARE
     v_invite invites;
 BEGIN
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     v_invite := invite_of(p_hash);
     RETURN QUERY
         SELECT s.name, v_invite.email, v_invite.role, coalesce(nullif(u.name, ''), u.email), v_invite.expires_at,
@@ -206,7 +206,7 @@ BEGIN
         RETURN 'member';
     END IF;
     -- From here on the site is one of theirs, also to the log.
-    PERFORM set_config('app.sites', ARRAY[p_invite.site_id]::text, true);
+    EXECUTE format('SET LOCAL app.sites = %L', ARRAY[p_invite.site_id]);
     PERFORM note_act(p_invite.site_id, p_act, 'members.join', p_invite.email, jsonb_build_object('role', p_invite.role,
         'invited_by', (SELECT u.email FROM users u WHERE u.id = p_invite.invited_by)));
     RETURN 'joined';
@@ -264,7 +264,8 @@ BEGIN
         RETURN;
     END IF;
     INSERT INTO profiles (id) VALUES (p_user);
-    PERFORM set_config('app.person', p_user::text, true), set_config('app.address', coalesce(p_address, ''), true);
+    EXECUTE format('SET LOCAL app.person = %L', p_user);
+    EXECUTE format('SET LOCAL app.address = %L', coalesce(p_address, ''));
     outcome := take_invite(v_invite, p_user, p_act);
     site := v_invite.site_id;
 END

@@ -43,7 +43,7 @@ RETURNS TABLE (call_id uuid, version integer, status text, merged_into uuid, occ
     click_id text, click_id_kind text, gclid text, wbraid text, gbraid text, clicked_at timestamptz,
     consent_marketing boolean, cycles integer, site_currency text, consent_mode text, conversion_time text,
     undo_minutes integer, latest_action text, latest_kind text, latest_actor uuid, latest_name text, latest_at timestamptz,
-    undo_id uuid, undo_action text, undo_before text, now timestamptz, stage_weights jsonb)
+    undo_id uuid, undo_action text, undo_before text, now timestamptz, stage_weights jsonb, sends_by text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 BEGIN
@@ -60,7 +60,8 @@ BEGIN
         (SELECT count(*)::integer FROM conversions v WHERE v.site_id = c.site_id AND v.call_id = c.id),
         t.currency, t.consent_mode, t.conversion_time, t.undo_minutes,
         l.action, l.actor_kind, l.actor, coalesce(nullif(u.name, ''), u.email, l.key_name), l.at,
-        d.id, d.action, d.before::text, now(), t.config -> 'stage_weights'
+        d.id, d.action, d.before::text, now(), t.config -> 'stage_weights',
+        (SELECT r.adapter FROM conversion_routes r WHERE r.site_id = c.site_id)
     FROM calls c JOIN sites t ON t.id = c.site_id
     LEFT JOIN sessions s
         ON s.site_id = c.site_id AND s.created_month = c.matched_session_month AND s.id = c.matched_session_id

@@ -243,7 +243,7 @@ BEGIN
     IF coalesce(site_role(p_site), '') NOT IN ('platform_admin', 'owner', 'admin', 'operator', 'analyst') THEN
         RAISE EXCEPTION 'the asker sees nothing of this site' USING ERRCODE = 'insufficient_privilege';
     END IF;
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
 END
 $$;
 

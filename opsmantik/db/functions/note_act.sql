@@ -23,11 +23,11 @@ BEGIN
     IF session_user <> current_user AND NOT coalesce(p_site = ANY (nullif(current_setting('app.sites', true), '')::uuid[]), false) THEN
         RAISE EXCEPTION 'not a site of the asker''s' USING ERRCODE = 'insufficient_privilege';
     END IF;
-    PERFORM set_config('app.maintenance', 'on', true);
+    SET LOCAL app.maintenance = 'on';
     INSERT INTO site_acts (site_id, id, actor, actor_name, address, action, subject, detail)
     VALUES (p_site, p_id, v_actor, coalesce(v_name, 'upkeep'), nullif(current_setting('app.address', true), ''), p_action,
         left(p_subject, 300), coalesce(p_detail, '{}'));
-    PERFORM set_config('app.maintenance', coalesce(v_before, ''), true);
+    EXECUTE format('SET LOCAL app.maintenance = %L', coalesce(v_before, ''));
 END
 $$;
 

@@ -246,7 +246,7 @@ DECLARE
     v_before timestamptz := kept_since(p_months);
 BEGIN
     PERFORM privacy_keeper(p_site);
-    PERFORM set_config('app.maintenance', 'on', true);
+    PERFORM see_all_sites();
     RETURN QUERY SELECT v_before,
         (SELECT count(*) FROM session_keys k WHERE k.site_id = p_site AND k.created_month < (v_before AT TIME ZONE 'UTC')::date),
         (SELECT count(*) FROM calls c WHERE c.site_id = p_site AND c.created_at < v_before),
