@@ -52,7 +52,7 @@ LONGEST_CLICK_AGE: Final = timedelta(days=90)
 AFTER_CLICK: Final = timedelta(seconds=1)
 """A conversion must not precede its click, and times are sent in whole seconds."""
 WITHOUT_CLICK: Final = frozenset({"meta", "webhook"})
-"""Adapters that take a conversion without an ad click's id: one finds people by contact data, the other is the site's own."""
+"""Adapters that take a conversion without the id of an ad click: one finds people by contact data, one is the site's."""
 EACH_CYCLE: Final = timedelta(seconds=1)
 """Google takes a click and a second once, also under another order id: a lead that is sealed again is a second later."""
 Weights = Mapping[str | None, Decimal | None]
