@@ -18,6 +18,8 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import httpcore
@@ -161,6 +163,20 @@ async def resolve(host: str, port: int) -> Sequence[str]:
     async with asyncio.timeout(RESOLVE_SECONDS):
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def retry_after(header: str | None, now: datetime) -> float | None:
+    """The seconds that a Retry-After header asks for, written as a number or as a date; None for anything else."""
+    if header is None:
+        return None
+    text = header.strip()
+    if text.isascii() and text.isdecimal() and len(text) < 10:
+        return float(text)
+    try:
+        at = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return max((at - now).total_seconds(), 0.0) if at.tzinfo is not None else None
 
 
 class Outbound:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import httpx
@@ -17,7 +16,7 @@ import msgspec
 
 from opsmantik.conversions.adapters import Trouble, Why
 from opsmantik.errors import AddressRefused
-from opsmantik.outbound import Rules, transport
+from opsmantik.outbound import Rules, retry_after, transport
 
 SECONDS: Final = 60.0
 LARGEST_ANSWER: Final = 20 * 1024 * 1024
@@ -82,28 +81,20 @@ class Http:
         except httpx.TransportError as failed:
             raise Trouble(Why.UNSURE, "no_answer", str(failed)) from None
         if response.status_code == 429:
-            wait = retry_after(response.headers.get("retry-after"))
+            wait = _wait(response)
             if wait is None:
                 wait = retry_delay(_read(text))
             raise Trouble(Why.BUSY, "quota", f"{_words(text)} {_quota(_read(text))}".strip(), wait)
         if response.status_code >= 500:
-            wait = retry_after(response.headers.get("retry-after"))
+            wait = _wait(response)
             raise Trouble(Why.UNSURE, "broken", f"{response.status_code} {_words(text)}".strip(), wait)
         return Reply(response.status_code, _read(text), dict(response.headers))
 
 
-def retry_after(header: str | None) -> float | None:
-    """The seconds that a Retry-After header asks for, a day at most; None where it asks for nothing that can be read."""
-    if header is None:
-        return None
-    text = header.strip()
-    if text.isascii() and text.isdecimal() and len(text) < 10:
-        return min(float(text), LONGEST_WAIT)
-    try:
-        at = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return min(max((at - datetime.now(UTC)).total_seconds(), 0.0), LONGEST_WAIT) if at.tzinfo else None
+def _wait(response: httpx.Response) -> float | None:
+    """What its Retry-After asks for, a day at most."""
+    seconds = retry_after(response.headers.get("retry-after"), datetime.now(UTC))
+    return None if seconds is None else min(seconds, LONGEST_WAIT)
 
 
 def retry_delay(body: Any) -> float | None:

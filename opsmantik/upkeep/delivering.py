@@ -26,7 +26,7 @@ import structlog
 from opsmantik.db.connect import Database
 from opsmantik.errors import AddressRefused, DatabaseUnavailable, SealBroken
 from opsmantik.keyring import Keyring
-from opsmantik.outbound import Answer, CallFailed, Outbound
+from opsmantik.outbound import Answer, CallFailed, Outbound, retry_after
 from opsmantik.webhooks import schedule, store
 from opsmantik.webhooks.messages import as_sent
 from opsmantik.webhooks.signing import signed_headers
@@ -172,7 +172,7 @@ class Delivering:
         gone = answer is not None and answer.status == GONE
         seconds: float | None = 0.0
         if not arrived:
-            asked = schedule.retry_after(answer.headers.get("retry-after"), tried.at) if answer else None
+            asked = retry_after(answer.headers.get("retry-after"), tried.at) if answer else None
             seconds = schedule.delay(claimed.attempts, random.random(), asked)
         state: State = "delivered" if arrived else "given_up" if gone or seconds is None else "failed"
         async with self._database.connection() as connection:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 MINUTE: Final = 60.0
@@ -28,17 +26,3 @@ def delay(attempts: int, chance: float, asked: float | None = None) -> float | N
         return None
     seconds = DELAYS[attempts - 1] * (1 - JITTER + 2 * JITTER * chance)
     return max(seconds, min(asked, LONGEST_WAIT)) if asked is not None else seconds
-
-
-def retry_after(header: str | None, now: datetime) -> float | None:
-    """The seconds that a Retry-After header asks for, written as a number or as a date; None for anything else."""
-    if header is None:
-        return None
-    text = header.strip()
-    if text.isascii() and text.isdecimal() and len(text) < 10:
-        return float(text)
-    try:
-        at = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return max((at - now).total_seconds(), 0.0) if at.tzinfo is not None else None

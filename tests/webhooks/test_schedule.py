@@ -12,9 +12,10 @@ import msgspec
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from opsmantik.outbound import retry_after
 from opsmantik.webhooks import messages
 from opsmantik.webhooks.messages import EVENTS, Message, as_sent
-from opsmantik.webhooks.schedule import DELAYS, MOST_ATTEMPTS, delay, retry_after
+from opsmantik.webhooks.schedule import DELAYS, MOST_ATTEMPTS, delay
 from opsmantik.webhooks.signing import new_secret, signed_headers
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
