@@ -2640,7 +2640,10 @@ CREATE FUNCTION public.finish_conversions(p_site uuid, p_batch uuid, p_attempts 
     AS $$
 BEGIN
     SET LOCAL app.maintenance = 'on';
-    PERFORM FROM conversion_routes r WHERE r.site_id = p_site FOR NO KEY UPDATE;
+    -- First, and only where it changes: whoever gathers the site's next batch holds it meanwhile.
+    IF p_trouble IS NOT NULL OR p_pause IS NOT NULL THEN
+        PERFORM FROM conversion_routes r WHERE r.site_id = p_site FOR NO KEY UPDATE;
+    END IF;
     PERFORM FROM conversion_batches b
     WHERE b.site_id = p_site AND b.id = p_batch AND b.attempts = p_attempts AND b.state IN ('open', 'sent') FOR NO KEY UPDATE;
     IF NOT FOUND THEN
@@ -9148,9 +9151,9 @@ CREATE UNIQUE INDEX conversions_live_key ON public.conversions USING btree (site
 
 CREATE INDEX conversions_next_idx ON public.conversions USING btree (site_id, next_at) WHERE ((next_at IS NOT NULL) AND (batch_id IS NULL));
 
-CREATE INDEX conversions_reason_list_idx ON public.conversions USING btree (site_id, reason, created_at DESC, id DESC) WHERE (reason IS NOT NULL);
+CREATE INDEX conversions_reason_list_idx ON public.conversions USING btree (site_id, reason, state, COALESCE(click_id_kind, 'none'::text), created_at DESC, id DESC) INCLUDE (click_id_kind) WHERE (reason IS NOT NULL);
 
-CREATE INDEX conversions_state_list_idx ON public.conversions USING btree (site_id, state, created_at DESC, id DESC);
+CREATE INDEX conversions_state_list_idx ON public.conversions USING btree (site_id, state, COALESCE(click_id_kind, 'none'::text), created_at DESC, id DESC) INCLUDE (click_id_kind);
 
 CREATE INDEX erasures_requested_by_idx ON public.erasures USING btree (requested_by) WHERE (requested_by IS NOT NULL);
 

@@ -381,7 +381,10 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
 BEGIN
     SET LOCAL app.maintenance = 'on';
-    PERFORM FROM conversion_routes r WHERE r.site_id = p_site FOR NO KEY UPDATE;
+    -- First, and only where it changes: whoever gathers the site's next batch holds it meanwhile.
+    IF p_trouble IS NOT NULL OR p_pause IS NOT NULL THEN
+        PERFORM FROM conversion_routes r WHERE r.site_id = p_site FOR NO KEY UPDATE;
+    END IF;
     PERFORM FROM conversion_batches b
     WHERE b.site_id = p_site AND b.id = p_batch AND b.attempts = p_attempts AND b.state IN ('open', 'sent') FOR NO KEY UPDATE;
     IF NOT FOUND THEN
