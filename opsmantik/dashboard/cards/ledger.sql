@@ -1,13 +1,15 @@
 -- The ledger of site $1 in pages, newest first: rows of these states ($2) and kinds of click ($6, none: without a click) after
 -- the row ($3, $4), at most $5, of this reason ($7, null: any). Each state and kind is looked up by itself: there the index has
--- its rows in the order of the list, and a page costs the same whatever it leaves out.
+-- its rows in the order of the list, and a page costs the same whatever it leaves out. (CASE, not
+-- coalesce, which row security does not trust with an index.)
 
 -- name: ledger
 -- By the moment at which the lead was sealed, of any reason: conversions_state_list_idx.
 WITH page AS (
     SELECT v.id, v.created_at AS at FROM unnest($2::text[]) AS s (state) CROSS JOIN unnest($6::text[]) AS k (kind) CROSS JOIN LATERAL (
         SELECT n.id, n.created_at FROM conversions n
-        WHERE n.site_id = $1 AND n.state = s.state AND coalesce(n.click_id_kind, 'none') = k.kind AND (n.created_at, n.id) < ($3, $4)
+        WHERE n.site_id = $1 AND n.state = s.state
+          AND CASE WHEN n.click_id_kind IS NULL THEN 'none' ELSE n.click_id_kind END = k.kind AND (n.created_at, n.id) < ($3, $4)
         ORDER BY n.created_at DESC, n.id DESC LIMIT $5) v
     ORDER BY v.created_at DESC, v.id DESC LIMIT $5
 )
@@ -18,7 +20,8 @@ SELECT p.at, r.* FROM page p JOIN conversion_rows r ON r.site_id = $1 AND r.id =
 WITH page AS (
     SELECT v.id, v.created_at AS at FROM unnest($2::text[]) AS s (state) CROSS JOIN unnest($6::text[]) AS k (kind) CROSS JOIN LATERAL (
         SELECT n.id, n.created_at FROM conversions n
-        WHERE n.site_id = $1 AND n.reason = $7 AND n.state = s.state AND coalesce(n.click_id_kind, 'none') = k.kind
+        WHERE n.site_id = $1 AND n.reason = $7 AND n.state = s.state
+          AND CASE WHEN n.click_id_kind IS NULL THEN 'none' ELSE n.click_id_kind END = k.kind
           AND (n.created_at, n.id) < ($3, $4)
         ORDER BY n.created_at DESC, n.id DESC LIMIT $5) v
     ORDER BY v.created_at DESC, v.id DESC LIMIT $5
@@ -31,7 +34,8 @@ SELECT p.at, r.* FROM page p JOIN conversion_rows r ON r.site_id = $1 AND r.id =
 WITH few AS MATERIALIZED (
     SELECT f.id, f.call_id FROM unnest($2::text[]) AS s (state) CROSS JOIN unnest($6::text[]) AS k (kind) CROSS JOIN LATERAL (
         SELECT n.id, n.call_id FROM conversions n
-        WHERE n.site_id = $1 AND n.state = s.state AND coalesce(n.click_id_kind, 'none') = k.kind
+        WHERE n.site_id = $1 AND n.state = s.state
+          AND CASE WHEN n.click_id_kind IS NULL THEN 'none' ELSE n.click_id_kind END = k.kind
         ORDER BY n.created_at DESC, n.id DESC LIMIT $10 + 1) f
     LIMIT $10 + 1
 ), page AS (
@@ -42,7 +46,7 @@ WITH few AS MATERIALIZED (
     UNION ALL
     (SELECT v.id, c.confirmed_at AS at FROM calls c CROSS JOIN LATERAL (
         SELECT x.id FROM conversions x WHERE x.site_id = $1 AND x.call_id = c.id AND x.state = ANY ($2)
-          AND coalesce(x.click_id_kind, 'none') = ANY ($6) AND $7::text IS NULL OFFSET 0) v
+          AND CASE WHEN x.click_id_kind IS NULL THEN 'none' ELSE x.click_id_kind END = ANY ($6) AND $7::text IS NULL OFFSET 0) v
     WHERE (SELECT count(*) FROM few) > $10 AND c.site_id = $1 AND c.confirmed_at >= $8 AND c.confirmed_at < $9 AND c.confirmed_at <= $3
       AND (c.confirmed_at, v.id) < ($3, $4)
     ORDER BY c.confirmed_at DESC, v.id DESC LIMIT $5)
@@ -55,7 +59,8 @@ SELECT p.at, r.* FROM page p JOIN conversion_rows r ON r.site_id = $1 AND r.id =
 WITH few AS MATERIALIZED (
     SELECT f.id, f.call_id FROM unnest($2::text[]) AS s (state) CROSS JOIN unnest($6::text[]) AS k (kind) CROSS JOIN LATERAL (
         SELECT n.id, n.call_id FROM conversions n
-        WHERE n.site_id = $1 AND n.reason = $7 AND n.state = s.state AND coalesce(n.click_id_kind, 'none') = k.kind
+        WHERE n.site_id = $1 AND n.reason = $7 AND n.state = s.state
+          AND CASE WHEN n.click_id_kind IS NULL THEN 'none' ELSE n.click_id_kind END = k.kind
         ORDER BY n.created_at DESC, n.id DESC LIMIT $10 + 1) f
     LIMIT $10 + 1
 ), page AS (
@@ -66,7 +71,7 @@ WITH few AS MATERIALIZED (
     UNION ALL
     (SELECT v.id, c.confirmed_at AS at FROM calls c CROSS JOIN LATERAL (
         SELECT x.id FROM conversions x WHERE x.site_id = $1 AND x.call_id = c.id AND x.state = ANY ($2)
-          AND coalesce(x.click_id_kind, 'none') = ANY ($6) AND x.reason = $7 OFFSET 0) v
+          AND CASE WHEN x.click_id_kind IS NULL THEN 'none' ELSE x.click_id_kind END = ANY ($6) AND x.reason = $7 OFFSET 0) v
     WHERE (SELECT count(*) FROM few) > $10 AND c.site_id = $1 AND c.confirmed_at >= $8 AND c.confirmed_at < $9 AND c.confirmed_at <= $3
       AND (c.confirmed_at, v.id) < ($3, $4)
     ORDER BY c.confirmed_at DESC, v.id DESC LIMIT $5)
@@ -80,7 +85,8 @@ SELECT p.at, r.* FROM page p JOIN conversion_rows r ON r.site_id = $1 AND r.id =
 WITH few AS MATERIALIZED (
     SELECT f.id, f.call_id FROM unnest($2::text[]) AS s (state) CROSS JOIN unnest($6::text[]) AS k (kind) CROSS JOIN LATERAL (
         SELECT n.id, n.call_id FROM conversions n
-        WHERE n.site_id = $1 AND n.state = s.state AND coalesce(n.click_id_kind, 'none') = k.kind
+        WHERE n.site_id = $1 AND n.state = s.state
+          AND CASE WHEN n.click_id_kind IS NULL THEN 'none' ELSE n.click_id_kind END = k.kind
         ORDER BY n.created_at DESC, n.id DESC LIMIT $10 + 1) f
     LIMIT $10 + 1
 ), page AS (
@@ -91,7 +97,7 @@ WITH few AS MATERIALIZED (
     UNION ALL
     (SELECT v.id, c.created_at AS at FROM calls c CROSS JOIN LATERAL (
         SELECT x.id FROM conversions x WHERE x.site_id = $1 AND x.call_id = c.id AND x.state = ANY ($2)
-          AND coalesce(x.click_id_kind, 'none') = ANY ($6) AND $7::text IS NULL OFFSET 0) v
+          AND CASE WHEN x.click_id_kind IS NULL THEN 'none' ELSE x.click_id_kind END = ANY ($6) AND $7::text IS NULL OFFSET 0) v
     WHERE (SELECT count(*) FROM few) > $10 AND c.site_id = $1 AND c.created_at >= $8 AND c.created_at < $9 AND c.created_at <= $3
       AND (c.created_at, v.id) < ($3, $4)
     ORDER BY c.created_at DESC, v.id DESC LIMIT $5)
@@ -104,7 +110,8 @@ SELECT p.at, r.* FROM page p JOIN conversion_rows r ON r.site_id = $1 AND r.id =
 WITH few AS MATERIALIZED (
     SELECT f.id, f.call_id FROM unnest($2::text[]) AS s (state) CROSS JOIN unnest($6::text[]) AS k (kind) CROSS JOIN LATERAL (
         SELECT n.id, n.call_id FROM conversions n
-        WHERE n.site_id = $1 AND n.reason = $7 AND n.state = s.state AND coalesce(n.click_id_kind, 'none') = k.kind
+        WHERE n.site_id = $1 AND n.reason = $7 AND n.state = s.state
+          AND CASE WHEN n.click_id_kind IS NULL THEN 'none' ELSE n.click_id_kind END = k.kind
         ORDER BY n.created_at DESC, n.id DESC LIMIT $10 + 1) f
     LIMIT $10 + 1
 ), page AS (
@@ -115,7 +122,7 @@ WITH few AS MATERIALIZED (
     UNION ALL
     (SELECT v.id, c.created_at AS at FROM calls c CROSS JOIN LATERAL (
         SELECT x.id FROM conversions x WHERE x.site_id = $1 AND x.call_id = c.id AND x.state = ANY ($2)
-          AND coalesce(x.click_id_kind, 'none') = ANY ($6) AND x.reason = $7 OFFSET 0) v
+          AND CASE WHEN x.click_id_kind IS NULL THEN 'none' ELSE x.click_id_kind END = ANY ($6) AND x.reason = $7 OFFSET 0) v
     WHERE (SELECT count(*) FROM few) > $10 AND c.site_id = $1 AND c.created_at >= $8 AND c.created_at < $9 AND c.created_at <= $3
       AND (c.created_at, v.id) < ($3, $4)
     ORDER BY c.created_at DESC, v.id DESC LIMIT $5)
@@ -132,7 +139,7 @@ WITH named AS (
 )
 SELECT r.created_at AS at, r.* FROM named n JOIN conversion_rows r ON r.site_id = $1 AND r.id = n.id
 WHERE r.state = ANY ($2) AND (r.created_at, r.id) < ($3, $4) AND ($7::text IS NULL OR r.reason = $7)
-  AND coalesce(r.click_id_kind, 'none') = ANY ($6)
+  AND CASE WHEN r.click_id_kind IS NULL THEN 'none' ELSE r.click_id_kind END = ANY ($6)
 ORDER BY r.created_at DESC, r.id DESC LIMIT $5;
 
 -- name: ledger_row
@@ -207,7 +214,8 @@ JOIN conversion_rows r ON r.site_id = $1 AND r.id = n.id ORDER BY r.next_at, r.i
 -- that a list shows: conversions_state_list_idx.
 SELECT v.id FROM unnest($2::text[]) AS s (state) CROSS JOIN unnest($3::text[]) AS k (kind) CROSS JOIN LATERAL (
     SELECT n.id, n.created_at FROM conversions n
-    WHERE n.site_id = $1 AND n.state = s.state AND coalesce(n.click_id_kind, 'none') = k.kind AND $4::text IS NULL
+    WHERE n.site_id = $1 AND n.state = s.state
+      AND CASE WHEN n.click_id_kind IS NULL THEN 'none' ELSE n.click_id_kind END = k.kind AND $4::text IS NULL
     ORDER BY n.created_at, n.id LIMIT $5) v
 ORDER BY v.created_at, v.id LIMIT $5;
 
@@ -215,14 +223,15 @@ ORDER BY v.created_at, v.id LIMIT $5;
 -- The same of one reason: conversions_reason_list_idx.
 SELECT v.id FROM unnest($2::text[]) AS s (state) CROSS JOIN unnest($3::text[]) AS k (kind) CROSS JOIN LATERAL (
     SELECT n.id, n.created_at FROM conversions n
-    WHERE n.site_id = $1 AND n.reason = $4 AND n.state = s.state AND coalesce(n.click_id_kind, 'none') = k.kind
+    WHERE n.site_id = $1 AND n.reason = $4 AND n.state = s.state
+      AND CASE WHEN n.click_id_kind IS NULL THEN 'none' ELSE n.click_id_kind END = k.kind
     ORDER BY n.created_at, n.id LIMIT $5) v
 ORDER BY v.created_at, v.id LIMIT $5;
 
 -- name: ledger_ids_over
 -- The same of leads that were decided ($6; else: that came) in [$7, $8).
 SELECT v.id FROM conversions v JOIN calls c ON c.site_id = v.site_id AND c.id = v.call_id
-WHERE v.site_id = $1 AND c.site_id = $1 AND v.state = ANY ($2) AND coalesce(v.click_id_kind, 'none') = ANY ($3)
+WHERE v.site_id = $1 AND c.site_id = $1 AND v.state = ANY ($2) AND CASE WHEN v.click_id_kind IS NULL THEN 'none' ELSE v.click_id_kind END = ANY ($3)
   AND ($4::text IS NULL OR v.reason = $4)
   AND (CASE WHEN $6 THEN c.confirmed_at ELSE c.created_at END) >= $7 AND (CASE WHEN $6 THEN c.confirmed_at ELSE c.created_at END) < $8
 ORDER BY v.created_at, v.id LIMIT $5;

@@ -71,11 +71,11 @@ CREATE INDEX conversions_held_idx ON conversions (site_id, due_at) WHERE state =
 -- squawk-ignore require-concurrent-index-deletion
 DROP INDEX conversions_state_idx;
 -- squawk-ignore require-concurrent-index-creation
-CREATE INDEX conversions_state_list_idx ON conversions (site_id, state, coalesce(click_id_kind, 'none'), created_at DESC, id DESC)
-    INCLUDE (click_id_kind);
+CREATE INDEX conversions_state_list_idx ON conversions (site_id, state, (CASE WHEN click_id_kind IS NULL THEN 'none' ELSE click_id_kind END),
+    created_at DESC, id DESC) INCLUDE (click_id_kind);
 -- squawk-ignore require-concurrent-index-creation
-CREATE INDEX conversions_reason_list_idx ON conversions (site_id, reason, state, coalesce(click_id_kind, 'none'), created_at DESC, id DESC)
-    INCLUDE (click_id_kind) WHERE reason IS NOT NULL;
+CREATE INDEX conversions_reason_list_idx ON conversions (site_id, reason, state, (CASE WHEN click_id_kind IS NULL THEN 'none' ELSE click_id_kind END),
+    created_at DESC, id DESC) INCLUDE (click_id_kind) WHERE reason IS NOT NULL;
 -- squawk-ignore require-concurrent-index-creation
 CREATE INDEX conversions_list_idx ON conversions (site_id, created_at DESC, id DESC);
 
