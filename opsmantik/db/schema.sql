@@ -9145,15 +9145,23 @@ CREATE INDEX conversions_call_idx ON public.conversions USING btree (site_id, ca
 
 CREATE INDEX conversions_held_idx ON public.conversions USING btree (site_id, due_at) WHERE (state = 'held'::text);
 
-CREATE INDEX conversions_list_idx ON public.conversions USING btree (site_id, created_at DESC, id DESC);
+CREATE INDEX conversions_list_idx ON public.conversions USING btree (site_id, created_at DESC) INCLUDE (call_id, state, reason);
 
 CREATE UNIQUE INDEX conversions_live_key ON public.conversions USING btree (site_id, call_id) WHERE (state <> 'retracted'::text);
 
 CREATE INDEX conversions_next_idx ON public.conversions USING btree (site_id, next_at) WHERE ((next_at IS NOT NULL) AND (batch_id IS NULL));
 
-CREATE INDEX conversions_reason_list_idx ON public.conversions USING btree (site_id, reason, state, COALESCE(click_id_kind, 'none'::text), created_at DESC, id DESC) INCLUDE (click_id_kind) WHERE (reason IS NOT NULL);
+CREATE INDEX conversions_reason_list_idx ON public.conversions USING btree (site_id, reason, state, (
+CASE
+    WHEN (click_id_kind IS NULL) THEN 'none'::text
+    ELSE click_id_kind
+END), created_at DESC, id DESC) INCLUDE (click_id_kind, call_id) WHERE (reason IS NOT NULL);
 
-CREATE INDEX conversions_state_list_idx ON public.conversions USING btree (site_id, state, COALESCE(click_id_kind, 'none'::text), created_at DESC, id DESC) INCLUDE (click_id_kind);
+CREATE INDEX conversions_state_list_idx ON public.conversions USING btree (site_id, state, (
+CASE
+    WHEN (click_id_kind IS NULL) THEN 'none'::text
+    ELSE click_id_kind
+END), created_at DESC, id DESC) INCLUDE (click_id_kind, call_id);
 
 CREATE INDEX erasures_requested_by_idx ON public.erasures USING btree (requested_by) WHERE (requested_by IS NOT NULL);
 

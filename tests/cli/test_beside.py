@@ -33,7 +33,7 @@ from tests.db.test_upgrade import RELEASED, migrations_of
 from tests.web.browsing import PASSWORD, Browser
 from tests.web.world import Programs, new_world
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.proof]
 ROOT = Path(__file__).parents[2]
 
 

@@ -25,7 +25,7 @@ from tests.web.browsing import PASSWORD, Browser, Running
 from tests.web.streams import listening, stream_of, tap
 from tests.web.world import Programs, new_world
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.proof]
 
 
 class Cluster(NamedTuple):

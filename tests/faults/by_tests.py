@@ -23,7 +23,8 @@ def by_tests(
     def run(given: Given) -> Outcome:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "-p", "no:schemathesis", *tests],
-            cwd=ROOT, capture_output=True, text=True, env=dict(os.environ), timeout=limit,
+            cwd=ROOT, capture_output=True, text=True, env={**os.environ, "KILLS": str(kills)} if kills else dict(os.environ),
+            timeout=limit,
         )  # fmt: skip
         last = (done.stdout.strip().splitlines() or [""])[-1]
         found = {word: int(n) for n, word in COUNT.findall(last)}

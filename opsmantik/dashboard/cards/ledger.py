@@ -296,10 +296,14 @@ async def _rows(connection: Any, site: AskedSite, asked: Asked, limit: int, afte
     if asked.named is not None:
         name = asked.named.lower()
         found = await connection.fetch(SQL.ledger_named, site.id, *given, name, _uuid(asked.named))
+    elif asked.over is not None and asked.by_captured and asked.reason:
+        found = await connection.fetch(SQL.ledger_captured_reason, site.id, *given, *asked.over, FEW)
+    elif asked.over is not None and asked.by_captured:
+        found = await connection.fetch(SQL.ledger_captured, site.id, *given, *asked.over, FEW)
+    elif asked.over is not None and asked.reason:
+        found = await connection.fetch(SQL.ledger_decided_reason, site.id, *given, *asked.over, FEW)
     elif asked.over is not None:
-        by = "captured" if asked.by_captured else "decided"
-        sql = getattr(SQL, f"ledger_{by}_reason" if asked.reason else f"ledger_{by}")
-        found = await connection.fetch(sql, site.id, *given, *asked.over, FEW)
+        found = await connection.fetch(SQL.ledger_decided, site.id, *given, *asked.over, FEW)
     elif asked.reason:
         found = await connection.fetch(SQL.ledger_reason, site.id, *given)
     else:

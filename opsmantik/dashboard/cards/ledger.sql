@@ -1,7 +1,8 @@
 -- The ledger of site $1 in pages, newest first: rows of these states ($2) and kinds of click ($6, none: without a click) after
 -- the row ($3, $4), at most $5, of this reason ($7, null: any). Each state and kind is looked up by itself: there the index has
 -- its rows in the order of the list, and a page costs the same whatever it leaves out. (CASE, not
--- coalesce, which row security does not trust with an index.)
+-- coalesce, which row security does not trust with an index; OFFSET 0: one
+-- by one, or a plan for any limit would read the whole ledger for a page.)
 
 -- name: ledger
 -- By the moment at which the lead was sealed, of any reason: conversions_state_list_idx.
@@ -13,7 +14,8 @@ WITH page AS (
         ORDER BY n.created_at DESC, n.id DESC LIMIT $5) v
     ORDER BY v.created_at DESC, v.id DESC LIMIT $5
 )
-SELECT p.at, r.* FROM page p JOIN conversion_rows r ON r.site_id = $1 AND r.id = p.id ORDER BY p.at DESC, p.id DESC;
+SELECT p.at, r.* FROM page p CROSS JOIN LATERAL (SELECT x.* FROM conversion_rows x WHERE x.site_id = $1 AND x.id = p.id OFFSET 0) r
+ORDER BY p.at DESC, p.id DESC;
 
 -- name: ledger_reason
 -- The same of one reason: conversions_reason_list_idx.
@@ -26,7 +28,8 @@ WITH page AS (
         ORDER BY n.created_at DESC, n.id DESC LIMIT $5) v
     ORDER BY v.created_at DESC, v.id DESC LIMIT $5
 )
-SELECT p.at, r.* FROM page p JOIN conversion_rows r ON r.site_id = $1 AND r.id = p.id ORDER BY p.at DESC, p.id DESC;
+SELECT p.at, r.* FROM page p CROSS JOIN LATERAL (SELECT x.* FROM conversion_rows x WHERE x.site_id = $1 AND x.id = p.id OFFSET 0) r
+ORDER BY p.at DESC, p.id DESC;
 
 -- name: ledger_decided
 -- Of leads that were decided in [$8, $9), by that moment, which the lead has and not the ledger. Are there at most $10 such rows of any
@@ -52,7 +55,8 @@ WITH few AS MATERIALIZED (
     ORDER BY c.confirmed_at DESC, v.id DESC LIMIT $5)
     ORDER BY at DESC, id DESC LIMIT $5
 )
-SELECT p.at, r.* FROM page p JOIN conversion_rows r ON r.site_id = $1 AND r.id = p.id ORDER BY p.at DESC, p.id DESC;
+SELECT p.at, r.* FROM page p CROSS JOIN LATERAL (SELECT x.* FROM conversion_rows x WHERE x.site_id = $1 AND x.id = p.id OFFSET 0) r
+ORDER BY p.at DESC, p.id DESC;
 
 -- name: ledger_decided_reason
 -- The same of one reason: conversions_reason_list_idx.
@@ -77,7 +81,8 @@ WITH few AS MATERIALIZED (
     ORDER BY c.confirmed_at DESC, v.id DESC LIMIT $5)
     ORDER BY at DESC, id DESC LIMIT $5
 )
-SELECT p.at, r.* FROM page p JOIN conversion_rows r ON r.site_id = $1 AND r.id = p.id ORDER BY p.at DESC, p.id DESC;
+SELECT p.at, r.* FROM page p CROSS JOIN LATERAL (SELECT x.* FROM conversion_rows x WHERE x.site_id = $1 AND x.id = p.id OFFSET 0) r
+ORDER BY p.at DESC, p.id DESC;
 
 -- name: ledger_captured
 -- Of leads that came in [$8, $9), by that moment, which the lead has and not the ledger. Are there at most $10 such rows of any
@@ -103,7 +108,8 @@ WITH few AS MATERIALIZED (
     ORDER BY c.created_at DESC, v.id DESC LIMIT $5)
     ORDER BY at DESC, id DESC LIMIT $5
 )
-SELECT p.at, r.* FROM page p JOIN conversion_rows r ON r.site_id = $1 AND r.id = p.id ORDER BY p.at DESC, p.id DESC;
+SELECT p.at, r.* FROM page p CROSS JOIN LATERAL (SELECT x.* FROM conversion_rows x WHERE x.site_id = $1 AND x.id = p.id OFFSET 0) r
+ORDER BY p.at DESC, p.id DESC;
 
 -- name: ledger_captured_reason
 -- The same of one reason: conversions_reason_list_idx.
@@ -128,7 +134,8 @@ WITH few AS MATERIALIZED (
     ORDER BY c.created_at DESC, v.id DESC LIMIT $5)
     ORDER BY at DESC, id DESC LIMIT $5
 )
-SELECT p.at, r.* FROM page p JOIN conversion_rows r ON r.site_id = $1 AND r.id = p.id ORDER BY p.at DESC, p.id DESC;
+SELECT p.at, r.* FROM page p CROSS JOIN LATERAL (SELECT x.* FROM conversion_rows x WHERE x.site_id = $1 AND x.id = p.id OFFSET 0) r
+ORDER BY p.at DESC, p.id DESC;
 
 -- name: ledger_named
 -- Those that a number names: the order id ($8), or the id of the lead or of the conversion ($9). A handful, by three keys.
@@ -177,16 +184,19 @@ WITH near AS MATERIALIZED (
     SELECT v.call_id, v.state, v.reason FROM conversions v
     WHERE v.site_id = $1 AND v.created_at >= $2 AND v.created_at < $3 AND v.state <> 'retracted'
 )
-SELECT (c.confirmed_at AT TIME ZONE $4)::date AS day,
-    CASE WHEN coalesce(n.state, v.state) IS NOT NULL THEN coalesce(n.state, v.state)
-        WHEN EXISTS (SELECT FROM intent_actions a WHERE a.site_id = c.site_id AND a.call_id = c.id AND a.to_status IN ('sealed', 'conversion'))
-            THEN 'no_row' ELSE 'before' END AS state,
-    CASE WHEN coalesce(n.state, v.state) IN ('failed', 'skipped') THEN coalesce(n.reason, v.reason, '') END AS reason, count(*)::integer AS n
-FROM calls c LEFT JOIN near n ON n.call_id = c.id
-LEFT JOIN LATERAL (
-    SELECT x.state, x.reason FROM conversions x
-    WHERE n.call_id IS NULL AND x.site_id = $1 AND x.call_id = c.id AND x.state <> 'retracted' OFFSET 0) v ON true
-WHERE c.site_id = $1 AND c.confirmed_at >= $2 AND c.confirmed_at < $3 AND c.status IN ('sealed', 'conversion') AND c.merged_into IS NULL
+SELECT (q.at AT TIME ZONE $4)::date AS day, q.state, q.reason, sum(q.n)::integer AS n FROM (
+    -- By the quarter of an hour first: every day of every zone begins with one.
+    SELECT date_bin('15 minutes', c.confirmed_at, '2000-01-01 00:00+00') AS at,
+        CASE WHEN coalesce(n.state, v.state) IS NOT NULL THEN coalesce(n.state, v.state)
+            WHEN EXISTS (SELECT FROM intent_actions a WHERE a.site_id = c.site_id AND a.call_id = c.id AND a.to_status IN ('sealed', 'conversion'))
+                THEN 'no_row' ELSE 'before' END AS state,
+        CASE WHEN coalesce(n.state, v.state) IN ('failed', 'skipped') THEN coalesce(n.reason, v.reason, '') END AS reason, count(*) AS n
+    FROM calls c LEFT JOIN near n ON n.call_id = c.id
+    LEFT JOIN LATERAL (
+        SELECT x.state, x.reason FROM conversions x
+        WHERE n.call_id IS NULL AND x.site_id = $1 AND x.call_id = c.id AND x.state <> 'retracted' OFFSET 0) v ON true
+    WHERE c.site_id = $1 AND c.confirmed_at >= $2 AND c.confirmed_at < $3 AND c.status IN ('sealed', 'conversion') AND c.merged_into IS NULL
+    GROUP BY 1, 2, 3) q
 GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2, 3;
 
 -- name: ledger_due
