@@ -23,7 +23,7 @@ def by_tests(
     def run(given: Given) -> Outcome:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "-p", "no:schemathesis", *tests],
-            cwd=ROOT, capture_output=True, text=True, env={**os.environ, "KILLS": str(kills)} if kills else dict(os.environ),
+            cwd=ROOT, capture_output=True, text=True, env=os.environ | ({"KILLS": str(kills)} if kills else {}),
             timeout=limit,
         )  # fmt: skip
         last = (done.stdout.strip().splitlines() or [""])[-1]
