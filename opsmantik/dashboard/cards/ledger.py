@@ -408,10 +408,10 @@ async def matching(connection: Any, site: AskedSite, asked: Asked, *, most: int 
         rows = await connection.fetch(
             SQL.ledger_ids_over, site.id, *given, not asked.by_captured, *asked.over
         )
+    elif asked.reason:
+        rows = await connection.fetch(SQL.ledger_ids_reason, site.id, *given)
     else:
-        rows = await connection.fetch(
-            SQL.ledger_ids_reason if asked.reason else SQL.ledger_ids, site.id, *given
-        )
+        rows = await connection.fetch(SQL.ledger_ids, site.id, *given)
     return [row["id"] for row in rows]
 
 
