@@ -69,8 +69,8 @@ async def demo(database: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest_asyncio.fixture(loop_scope="session")
 async def empty_tables(demo: None, owner: Any) -> None:
     await owner.execute(
-        "TRUNCATE conversion_batches, conversion_batch_items, session_keys, sessions, events, calls, visitors, ingest_tally, rejected_events, counter_journal,"
-        " counter_days, intent_actions, conversions, conversion_moves, webhook_deliveries, lead_notices"
+        "TRUNCATE session_keys, sessions, events, calls, visitors, ingest_tally, rejected_events, counter_journal,"
+        " conversion_batches, conversion_batch_items, counter_days, intent_actions, conversions, conversion_moves, webhook_deliveries, lead_notices"
     )
 
 
