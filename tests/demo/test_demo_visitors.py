@@ -70,7 +70,8 @@ async def demo(database: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
 async def empty_tables(demo: None, owner: Any) -> None:
     await owner.execute(
         "TRUNCATE session_keys, sessions, events, calls, visitors, ingest_tally, rejected_events, counter_journal,"
-        " conversion_batches, conversion_batch_items, counter_days, intent_actions, conversions, conversion_moves, webhook_deliveries, lead_notices"
+        " conversion_batches, conversion_batch_items, counter_days, intent_actions, conversions, conversion_moves,"
+        " webhook_deliveries, lead_notices"
     )
 
 
