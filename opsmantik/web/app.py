@@ -126,6 +126,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 PAGE_CONNECTIONS = 6
+WORK_CONNECTIONS = 4
 LARGEST_FORM = 64 * 1024
 
 # No script, style, font or picture from anywhere but this server, none written into a page, and no page of
@@ -157,6 +158,8 @@ class Application:
         self._headers = HEADERS + ([STRICT_TRANSPORT] if settings.base_url.startswith("https:") else [])
         self._page_database = embedded.app_pool(settings, app_dsn, max_size=PAGE_CONNECTIONS)
         self._event_database = embedded.app_pool(settings, app_dsn)
+        # Conversions and webhooks must not stand in the queue of fifty dashboards that are woken at once.
+        self._work_database = embedded.app_pool(settings, app_dsn, max_size=WORK_CONNECTIONS)
         self.replica = self._follow_standby(settings)
         self._keyring = keyring(settings)
         self.collect = Collect(self._event_database, settings, self._keyring)
@@ -167,7 +170,7 @@ class Application:
         self._templates = environment(self._static)
         self._summary_mail = SummaryMail(settings, self._page_database, self._stop_summaries, self._templates)
         self.background = Background(
-            settings, self._page_database, self._keyring, self._mailer, self._outbound,
+            settings, self._work_database, self._keyring, self._mailer, self._outbound,
             LeadMail(settings, self._stop_links), self._summary_mail, folding_database=self._event_database,
         )  # fmt: skip
         self.live = Live(self._event_database.direct_dsn, settings.valkey_url, self._sequences, self._heard)
@@ -258,7 +261,7 @@ class Application:
         )  # fmt: skip
 
     def _metrics(self, settings: Settings) -> metrics.Metrics:
-        pools = {"pages": self._page_database, "events": self._event_database}
+        pools = {"pages": self._page_database, "events": self._event_database, "work": self._work_database}
         return metrics.Metrics(
             metrics.Sources(
                 settings, self.requests, self.collect.writer, self.collect.pipeline.times, self.live, self.readiness, pools,
@@ -275,6 +278,7 @@ class Application:
     async def _lifespan(self, _: Litestar) -> AsyncIterator[None]:
         await self._page_database.open()
         await self._event_database.open()
+        await self._work_database.open()
         if self.replica is not None:
             await self.replica.start()
         await self.collect.start()
@@ -290,6 +294,7 @@ class Application:
             await self.background.stop()
             if self.replica is not None:
                 await self.replica.stop()
+            await self._work_database.close()
             await self._event_database.close()
             await self._page_database.close()
             if self.tracing is not None:

@@ -52,10 +52,14 @@ async def worker(database: Any, home: Path) -> asyncio.subprocess.Process:
         **os.environ, "DATABASE_URL": database.owner, "OPSMANTIK_APP_DATABASE_URL": database.app,
         "OPSMANTIK_HOME": str(home), "OPSMANTIK_SECRET_KEY": SECRET, "OPSMANTIK_WEBHOOK_NETWORKS": "127.0.0.0/8",
     }  # fmt: skip
-    return await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "opsmantik.cli", "work", "--no-jobs",
         env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
+    assert process.stdout is not None
+    # Before that, a signal ends it as it ends any program that is still loading.
+    assert b"work.begun" in await asyncio.wait_for(process.stdout.readline(), 60)
+    return process
 
 
 @pytest.mark.slow

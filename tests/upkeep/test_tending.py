@@ -126,7 +126,9 @@ async def test_an_index_that_is_mostly_air_is_rebuilt_while_rows_are_written(
         written += 1
         await owner.execute("INSERT INTO tended VALUES ($1, 'w')", 100_000 + written)
     done = await rebuilding
-    assert done == {"rebuilt": {"public.tended_pkey": [before, await size(owner)]}}
+    # A page more or less: rows were written while it was measured.
+    assert list(done) == ["rebuilt"] and list(done["rebuilt"]) == ["public.tended_pkey"]
+    assert done["rebuilt"]["public.tended_pkey"] == pytest.approx([before, await size(owner)], abs=3 * 8192)
     assert await size(owner) < before / 2
     assert await owner.fetchval("SELECT count(*) FROM tended WHERE id > 100000") == written
 

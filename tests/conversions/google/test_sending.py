@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import structlog.testing
 
 from opsmantik.conversions.adapters import Answer, Trouble, Why
 from opsmantik.conversions.google_data_manager import FIRST_SECONDS, PROBES
@@ -203,12 +204,13 @@ async def test_those_that_name_no_click_wait_where_google_has_no_time_for_them(
 
 
 async def test_warnings_of_fields_are_told_to_the_log_without_what_was_sent(
-    fake: DataManager, adapter: Adapter, grant: Given, capsys: pytest.CaptureFixture[str]
+    fake: DataManager, adapter: Adapter, grant: Given
 ) -> None:
     fake.warns = {item(1).order_id: "currency"}
-    answer = await adapter.send(batch(item(1, phone="+905321112233")), grant)
+    with structlog.testing.capture_logs() as logs:
+        answer = await adapter.send(batch(item(1, phone="+905321112233")), grant)
     assert answer.state == "sent"
-    out = capsys.readouterr().out
+    out = str(logs)
     assert "events.events[0].currency WARNING_REASON_GENERIC" in out
     assert "Cj0KCQiA" not in out and "905321112233" not in out
 
